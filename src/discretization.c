@@ -1,0 +1,40 @@
+#include "discretization.h"
+
+#include <math.h>
+
+Discretized discretize_zoh(double delta, double A, double B) {
+    // (exp(x) - 1) / x, without the cancellation near x = 0.
+    double x = delta * A;
+    double mean_decay = x == 0 ? 1 : expm1(x) / x;
+    return (Discretized){.A_bar = exp(x), .B_bar = mean_decay * delta * B};
+}
+
+Discretized discretize_euler(double delta, double A, double B) {
+    return (Discretized){.A_bar = 1 + delta * A, .B_bar = delta * B};
+}
+
+Discretized discretize_bilinear(double delta, double A, double B) {
+    double half = delta * A / 2;
+    return (Discretized){.A_bar = (1 + half) / (1 - half),
+                         .B_bar = delta * B / (1 - half)};
+}
+
+Discretized discretize_mamba(double delta, double A, double B) {
+    return (Discretized){.A_bar = exp(delta * A), .B_bar = delta * B};
+}
+
+float softplus(float x) {
+    // Above 20 the two differ by less than half a unit in the last place, and
+    // exp would overflow from 88 on.
+    return x > 20.0f ? x : log1pf(expf(x));
+}
+
+double softplus_inverse(double delta) {
+    // ln(1 - exp(-delta)), without the cancellation for small delta.
+    return delta + log(-expm1(-delta));
+}
+
+void A_from_A_log(float *A, const float *A_log, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        A[i] = -expf(A_log[i]);
+}

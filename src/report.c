@@ -1,0 +1,57 @@
+#include "report.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+void section(const char *name, const char *title) {
+    printf("\n== %s: %s\n", name, title);
+}
+
+void section_measured(const char *name, const char *title) {
+    printf("\n== %s: %s (measured here)\n", name, title);
+}
+
+void value(const char *name, double number, int digits) {
+    printf("%s = %.*g\n", name, digits, number);
+}
+
+bool table_begin(Table *table, const char *directory, const char *name,
+                 const char *columns, Error *err) {
+    table->open = false;
+    if (!directory)
+        return true;
+    char path[PATH_BYTES];
+    if (!directory_make(directory, err) ||
+        !path_join(path, directory, name, err) ||
+        !file_begin(&table->file, path, err))
+        return false;
+    fprintf(table->file.stream, "%s\n", columns);
+    table->open = true;
+    return true;
+}
+
+void table_row(Table *table, const double *numbers, size_t n) {
+    if (!table->open)
+        return;
+    for (size_t i = 0; i < n; i++)
+        fprintf(table->file.stream, "%s%.9g", i ? "\t" : "", numbers[i]);
+    fputc('\n', table->file.stream);
+}
+
+bool table_end(Table *table, Error *err) {
+    if (!table->open)
+        return true;
+    table->open = false;
+    return file_commit(&table->file, err);
+}
+
+int report_end(const char *program, bool ok, Error *err) {
+    if (fflush(stdout) != 0 || ferror(stdout))
+        if (ok)
+            ok = fail(err, "standard output: wanted to write, found: %s",
+                      strerror(errno ? errno : EIO));
+    if (!ok)
+        fprintf(stderr, "%s: %s\n", program, err->text);
+    return ok ? 0 : 1;
+}
