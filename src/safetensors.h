@@ -28,7 +28,7 @@ typedef struct {
     const void *data;  // (shape), little-endian, aligned as the file has it
 } Tensor;
 
-// An open file: its tensors in the order of their bytes.
+// An open file: its tensors in the order of their names.
 typedef struct {
     const char *path;  // for messages; the caller keeps it alive
     Tensor *tensors;   // (count)
