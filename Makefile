@@ -130,7 +130,8 @@ $(BUILD)/%.o: src/%.c $(BUILD)/flags
 # The default model, inside the program.
 EMBEDDED := chapters/06-full-model/kjv-mamba
 $(BUILD)/%.o: src/%.S $(BUILD)/flags $(wildcard $(EMBEDDED)/*)
-	$(CC) $(CPPFLAGS) -DEMBEDDED='"$(EMBEDDED)"' -c $< -o $@
+	$(CC) -DCONFIG_FILE='"$(EMBEDDED)/config.json"' \
+	  -DWEIGHTS_FILE='"$(EMBEDDED)/model.safetensors"' -c $< -o $@
 
 $(BUILD)/libminimamba.a: $(call objects,$(library))
 	rm -f $@
