@@ -27,7 +27,7 @@ floor_1 := rmsnorm
 floor_2 := silu conv1d
 floor_3 := discretization
 floor_4 := scan scan_reference scan_cpu scan_parallel scan_tree
-floor_5 := $(MATMUL) linear block
+floor_5 := matmul_$(if $(filter none,$(BLAS)),plain,blas) linear block
 floor_6 := json config config_json safetensors parameters model \
            initialization checkpoint embedded_model session tokenizer loss
 floor_7 := cache sampling generation
@@ -71,15 +71,8 @@ else
   SEARCH := $(patsubst %,-I%,$(wildcard /usr/include/openblas))
 endif
 
-ifeq ($(BLAS),none)
-  MATMUL := matmul_plain
-else
-  MATMUL := matmul_blas
-  ifeq ($(SYSTEM),Darwin)
-    LIBS += -framework Accelerate
-  else
-    LIBS += -lopenblas
-  endif
+ifneq ($(BLAS),none)
+  LIBS += $(if $(filter Darwin,$(SYSTEM)),-framework Accelerate,-lopenblas)
 endif
 
 ifeq ($(OPENMP),none)
@@ -119,8 +112,8 @@ all: $(BUILD)/libminimamba.a $(BUILD)/minimamba \
 # Changed flags rebuild everything: each object depends on this record of them.
 $(BUILD)/flags: always
 	@mkdir -p $(BUILD)/tests
-	@printf '%s\n' '$(COMPILE) $(MATMUL) $(LIBS)' | cmp -s - $@ || \
-	  printf '%s\n' '$(COMPILE) $(MATMUL) $(LIBS)' > $@
+	@printf '%s\n' '$(COMPILE) $(LIBS)' | cmp -s - $@ || \
+	  printf '%s\n' '$(COMPILE) $(LIBS)' > $@
 .PHONY: always
 always:
 

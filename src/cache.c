@@ -124,7 +124,7 @@ static bool restore_layers(Session *session, const Safetensors *file,
 
 bool cache_restore(Session *session, const char *path, Error *err) {
     Safetensors file;
-    size_t position;
+    size_t position = 0;
     if (!safetensors_open(&file, path, err))
         return false;
     bool ok = read_position(&file, &position, err) &&
