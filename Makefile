@@ -130,7 +130,7 @@ $(BUILD)/libminimamba.a: $(call objects,$(library))
 	rm -f $@
 	$(AR) rcs $@ $^
 
-$(BUILD)/minimamba: $(call objects,$(library) $(command))
+$(BUILD)/minimamba: $(call objects,$(library) $(command) minimamba)
 	$(LINK) $^ $(LIBS) -o $@
 
 # A chapter's program and its tests. $(1) is the chapter, $(2) the one before.

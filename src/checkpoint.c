@@ -1,6 +1,5 @@
 #include "checkpoint.h"
 
-#include <stdint.h>
 #include <string.h>
 
 #include "config_json.h"
@@ -66,17 +65,11 @@ static bool check_no_other(const Model *model, Error *err) {
     return true;
 }
 
-// Can the tensor be used where it is?
-static bool usable_in_place(const Tensor *tensor) {
-    return tensor->type == TENSOR_F32 &&
-           (uintptr_t)tensor->data % _Alignof(float) == 0;
-}
-
 // model->numbers: in the file where they can stay, else converted.
 static bool fill_numbers(Model *model, Error *err) {
     size_t converted = 0;
     for (size_t i = 0; i < model->n_parameters; i++)
-        if (!usable_in_place(find_tensor(&model->file, &model->parameters[i])))
+        if (!tensor_in_place(find_tensor(&model->file, &model->parameters[i])))
             converted += model->parameters[i].count;
     model->storage =
         allocate(converted, sizeof(float), "converted weights", err);
@@ -86,10 +79,9 @@ static bool fill_numbers(Model *model, Error *err) {
     float *numbers = model->storage;
     for (size_t i = 0; i < model->n_parameters; i++) {
         const Tensor *tensor = find_tensor(&model->file, &model->parameters[i]);
-        if (usable_in_place(tensor)) {
-            model->numbers[i] = tensor->data;
+        model->numbers[i] = tensor_in_place(tensor);
+        if (model->numbers[i])
             continue;
-        }
         tensor_to_float(tensor, numbers);
         model->numbers[i] = numbers;
         numbers += tensor->count;

@@ -272,6 +272,11 @@ static float float_from_f16(uint16_t half) {
     return float_from_bits(sign | (exponent + 127 - 15) << 23 | fraction << 13);
 }
 
+const float *tensor_in_place(const Tensor *tensor) {
+    bool aligned = (uintptr_t)tensor->data % _Alignof(float) == 0;
+    return tensor->type == TENSOR_F32 && aligned ? tensor->data : NULL;
+}
+
 bool tensor_to_float(const Tensor *tensor, float *numbers) {
     const unsigned char *data = tensor->data;
     uint16_t half;

@@ -55,6 +55,10 @@ const Tensor *safetensors_find(const Safetensors *file, const char *name);
 // The __metadata__ entry of this key, or NULL.
 const char *safetensors_metadata(const Safetensors *file, const char *key);
 
+// The numbers of an F32 tensor where they are, (count); NULL where they must be
+// converted or moved, because of another type or bytes that are not aligned.
+const float *tensor_in_place(const Tensor *tensor);
+
 // The numbers of an F32, F16, BF16 or F64 tensor as float32, (count). False for
 // I64, which is not a weight.
 bool tensor_to_float(const Tensor *tensor, float *numbers);

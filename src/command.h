@@ -1,0 +1,67 @@
+// The command minimamba: one file for each of its verbs.
+#ifndef COMMAND_H
+#define COMMAND_H
+
+#include "options.h"
+#include "session.h"
+
+// Runs `minimamba argv[1] ...` and returns its exit status: 0, 1 after an
+// error, 2 after a wrong command line. Results go to stdout, progress and
+// errors to stderr.
+int command_run(int argc, char **argv);
+
+// The verbs; argv[0] is the verb.
+int command_generate(int argc, char **argv);
+int command_logits(int argc, char **argv);
+int command_eval(int argc, char **argv);
+int command_info(int argc, char **argv);
+int command_init(int argc, char **argv);
+int command_scan(int argc, char **argv);
+int command_backends(int argc, char **argv);
+
+// --- What several verbs share ---------------------------------------------
+
+// Tokens of a sequence that go through the model at once.
+enum { COMMAND_CHUNK = 256 };
+
+// A model with a session of one sequence.
+typedef struct {
+    Model model;
+    Session session;
+} Opened;
+
+// Loads the model (NULL for the default one) and starts a session.
+bool command_open(Opened *opened, const char *directory, const char *backend,
+                  Error *err);
+void command_close(Opened *opened);
+
+// The token ids of a sequence, from text or from "1 2 3".
+typedef struct {
+    int32_t *ids;  // (count)
+    size_t count;
+} TokenList;
+
+// Exactly one of text (bytes, for a byte-level model) and ids (whole numbers
+// with spaces or commas between them) is not NULL. Every id is in the model's
+// vocabulary.
+bool command_tokens(TokenList *tokens, const Model *model, const char *text,
+                    const char *ids, Error *err);
+
+// "--model: wanted ..., found ...": the status of a wrong command line.
+int command_wrong(const char *verb, const Error *err);
+
+// Ends a verb: see report_end().
+int command_end(bool ok, Error *err);
+
+// A line on stderr that says how far a long run is; only on a terminal.
+typedef struct {
+    bool shown;        // stderr is a terminal
+    double last;       // when it was last written
+    const char *unit;  // "tokens"
+} Progress;
+
+Progress progress_begin(const char *unit);
+void progress_show(Progress *progress, size_t done);
+void progress_end(Progress *progress);
+
+#endif
