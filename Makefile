@@ -31,6 +31,9 @@ floor_5 := matmul_$(if $(filter none,$(BLAS)),plain,blas) linear block
 floor_6 := json config config_json safetensors parameters model \
            initialization checkpoint embedded_model session tokenizer loss
 floor_7 := cache sampling generation
+# Files that are not linked by the names above, and the floors they stand on.
+beside_4 := scan_operator
+beside_5 := matmul matmul_blas matmul_plain
 command := command_generate command_logits command_eval command_info \
            command_init command_scan command_backends command
 
@@ -44,13 +47,6 @@ STANDARD := -std=c11 -D_POSIX_C_SOURCE=200809L
 INCLUDE  := -iquote src
 LIBS     := -lcjson -lm
 
-ifneq ($(ARCH),)
-  ifneq ($(filter x86_64 i686 amd64,$(MACHINE)),)
-    TARGET := -march=$(ARCH)
-  else
-    TARGET := -mcpu=$(ARCH)
-  endif
-endif
 
 ifeq ($(WERROR),1)
   WARNINGS += -Werror
@@ -59,6 +55,18 @@ endif
 # Does this compiler, with these flags, build this program?
 builds = $(shell printf '%s\n' '$(2)' | \
            $(CC) $(1) -x c - -o /dev/null 2>/dev/null && echo yes)
+
+ifneq ($(ARCH),)
+  ifneq ($(filter x86_64 i686 amd64,$(MACHINE)),)
+    TARGET := -march=$(ARCH)
+  else
+    TARGET := -mcpu=$(ARCH)
+  endif
+  # Some compilers cannot name the processor they run on.
+  ifeq ($(ARCH)$(call builds,$(TARGET),int main(void) { return 0; }),native)
+    TARGET :=
+  endif
+endif
 
 # Where Homebrew and Fedora keep what Debian has in the compiler's own path.
 ifeq ($(SYSTEM),Darwin)
@@ -69,6 +77,10 @@ ifeq ($(SYSTEM),Darwin)
   endif
 else
   SEARCH := $(patsubst %,-I%,$(wildcard /usr/include/openblas))
+endif
+
+ifneq ($(SYSTEM),Darwin)
+  LDFLAGS += -Wl,--as-needed
 endif
 
 ifneq ($(BLAS),none)
@@ -97,14 +109,25 @@ COMPILE = $(CC) $(STANDARD) $(WARNINGS) $(CFLAGS) $(TARGET) $(THREADS) \
           $(SEARCH) $(INCLUDE) $(CPPFLAGS)
 LINK    = $(CC) $(CFLAGS) $(TARGET) $(THREADS) $(SEARCH) $(LDFLAGS)
 
+# V=1 shows the commands.
+Q   := $(if $(V),,@)
+say = @printf '  %-6s %s\n' $(1) $(2)
+
 # --- Everything -----------------------------------------------------------
 .DEFAULT_GOAL := all
-.PHONY: all tour run-tour test run-tests mutants check setup help clean
+.PHONY: all help clean
 .DELETE_ON_ERROR:
 
 objects  = $(patsubst %,$(BUILD)/%.o,$(1))
 upto_0  := $(floor_0)
-library := $(floor_0) $(foreach k,$(CHAPTERS),$(floor_$(k)))
+upto_1  := $(upto_0) $(floor_1)
+upto_2  := $(upto_1) $(floor_2)
+upto_3  := $(upto_2) $(floor_3)
+upto_4  := $(upto_3) $(floor_4)
+upto_5  := $(upto_4) $(floor_5)
+upto_6  := $(upto_5) $(floor_6)
+upto_7  := $(upto_6) $(floor_7)
+library := $(upto_7)
 
 all: $(BUILD)/libminimamba.a $(BUILD)/minimamba \
      $(foreach k,$(CHAPTERS),$(BUILD)/chapter$(k))
@@ -118,49 +141,53 @@ $(BUILD)/flags: always
 always:
 
 $(BUILD)/%.o: src/%.c $(BUILD)/flags
-	$(COMPILE) -MMD -MP -c $< -o $@
+	$(call say,cc,$<)
+	$(Q)$(COMPILE) -MMD -MP -c $< -o $@
 
 # The default model, inside the program.
 EMBEDDED := chapters/06-full-model/kjv-mamba
 $(BUILD)/%.o: src/%.S $(BUILD)/flags $(wildcard $(EMBEDDED)/*)
-	$(CC) -DCONFIG_FILE='"$(EMBEDDED)/config.json"' \
+	$(call say,cc,$<)
+	$(Q)$(CC) -DCONFIG_FILE='"$(EMBEDDED)/config.json"' \
 	  -DWEIGHTS_FILE='"$(EMBEDDED)/model.safetensors"' -c $< -o $@
 
 $(BUILD)/libminimamba.a: $(call objects,$(library))
-	rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,ar,$@)
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $^
 
 $(BUILD)/minimamba: $(call objects,$(library) $(command) minimamba)
-	$(LINK) $^ $(LIBS) -o $@
+	$(call say,link,$@)
+	$(Q)$(LINK) $^ $(LIBS) -o $@
 
-# A chapter's program and its tests. $(1) is the chapter, $(2) the one before.
+# A chapter's program. $(1) is the chapter, $(2) its floors' files.
 define chapter_rules
-upto_$(1) := $(upto_$(2)) $(floor_$(1))
-
 $(BUILD)/chapter$(1).o: chapters/$(chapter_$(1))/program.c $(BUILD)/flags
-	$$(COMPILE) -MMD -MP -c $$< -o $$@
+	$$(call say,cc,$$<)
+	$$(Q)$$(COMPILE) -MMD -MP -c $$< -o $$@
 
 $(BUILD)/chapter$(1): $(BUILD)/chapter$(1).o \
-    $$(call objects,$$(upto_$(1)))
-	$$(LINK) $$^ $$(LIBS) -o $$@
+    $(call objects,$(2))
+	$$(call say,link,$$@)
+	$$(Q)$$(LINK) $$^ $$(LIBS) -o $$@
 
 .PHONY: chapter$(1)
 chapter$(1): $(BUILD)/chapter$(1)
-	@mkdir -p $(BUILD)/figures
-	$(BUILD)/chapter$(1) --tsv $(BUILD)/figures $$(ARGS)
+	@$(BUILD)/chapter$(1) --tsv $(BUILD)/figures $$(ARGS)
 endef
-$(eval $(call chapter_rules,1,0))
-$(eval $(call chapter_rules,2,1))
-$(eval $(call chapter_rules,3,2))
-$(eval $(call chapter_rules,4,3))
-$(eval $(call chapter_rules,5,4))
-$(eval $(call chapter_rules,6,5))
-$(eval $(call chapter_rules,7,6))
+$(eval $(call chapter_rules,1,$(upto_1)))
+$(eval $(call chapter_rules,2,$(upto_2)))
+$(eval $(call chapter_rules,3,$(upto_3)))
+$(eval $(call chapter_rules,4,$(upto_4)))
+$(eval $(call chapter_rules,5,$(upto_5)))
+$(eval $(call chapter_rules,6,$(upto_6)))
+$(eval $(call chapter_rules,7,$(upto_7)))
 
 # --- Tests ------------------------------------------------------------------
-# One file for one concept, under the chapter that it belongs to. tests_0 is for
-# the ground floor. A chapter's tests are linked from its own floors and the
-# test bench: what the tests themselves need to read golden files and compare.
+# One file for one concept, under the chapter that it belongs to; tests_0 is the
+# ground floor's. A chapter's tests are linked from its own floors and the test
+# bench, which reads golden files and compares; the last one's also from the
+# command.
 tests_0 := error memory random options file report
 tests_1 := rmsnorm
 tests_2 := silu conv1d
@@ -169,28 +196,122 @@ tests_4 := scan
 tests_5 := linear block
 tests_6 := json config safetensors parameters initialization checkpoint model \
            session tokenizer loss hostile
-tests_7 := cache sampling generation command allocation
+tests_7 := cache sampling generation allocation command
 bench   := golden compare failing_memory
 TESTS   := 0 $(CHAPTERS)
 
 tested = $(foreach name,$(1),$(BUILD)/tests/$(name).o)
-# The bench reads safetensors, whatever floor is tested, and its memory can be
-# made to fail, so it stands in the place of the ground floor's.
-tools  = $(filter-out memory,$(sort $(1) file error json safetensors))
+# The bench reads safetensors whatever floor is tested, and its memory, which
+# can be made to fail, stands in the place of the ground floor's.
+linked = $(filter-out memory,$(sort $(1) file error json safetensors))
 
 $(BUILD)/tests/%.o: tests/%.c $(BUILD)/flags
-	$(COMPILE) -iquote tests -MMD -MP -c $< -o $@
+	$(call say,cc,$<)
+	$(Q)$(COMPILE) -iquote tests -MMD -MP -c $< -o $@
 
+# $(1) is the chapter, $(2) the floors' files.
 define test_rules
-$(BUILD)/tests/chapter$(1): $$(call tested,$$(tests_$(1)) $$(bench)) \
-    $$(call objects,$$(call tools,$$(upto_$(1)) $$(if $$(filter 7,$(1)),\
-      $$(command))))
-	$$(LINK) $$^ $$(LIBS) -lcriterion -o $$@
+$(BUILD)/tests/chapter$(1): $(call tested,$(tests_$(1)) $(bench)) \
+    $(call objects,$(call linked,$(2)))
+	$$(call say,link,$$@)
+	$$(Q)$$(LINK) $$^ $$(LIBS) -lcriterion -o $$@
 
 .PHONY: test$(1)
-test$(1): $(BUILD)/tests/chapter$(1) $(if $(filter 7,$(1)),$(BUILD)/minimamba)
-	$(BUILD)/tests/chapter$(1) $$(ARGS)
+test$(1): $(BUILD)/tests/chapter$(1)
+	@ARGS="$$(ARGS)" sh tests/run.sh $(BUILD)/tests/chapter$(1)
 endef
-$(foreach k,$(TESTS),$(eval $(call test_rules,$(k))))
+$(eval $(call test_rules,0,$(upto_0)))
+$(eval $(call test_rules,1,$(upto_1)))
+$(eval $(call test_rules,2,$(upto_2)))
+$(eval $(call test_rules,3,$(upto_3)))
+$(eval $(call test_rules,4,$(upto_4)))
+$(eval $(call test_rules,5,$(upto_5)))
+$(eval $(call test_rules,6,$(upto_6)))
+$(eval $(call test_rules,7,$(upto_7) $(command)))
+
+# --- What a reader asks for --------------------------------------------------
+# A target that needs more than make sets it up first, and then starts make
+# anew, which finds what has come.
+.PHONY: setup tour run-tour test run-tests
+again = @$(MAKE) --no-print-directory
+
+setup:
+	@CC='$(CC)' BLAS='$(BLAS)' sh src/setup.sh build
+
+tour: setup
+	$(again) run-tour
+
+run-tour: all
+	@for k in $(CHAPTERS); do \
+	  printf '\n######## Chapter %s\n' $$k; \
+	  $(BUILD)/chapter$$k --tsv $(BUILD)/figures || exit 1; \
+	done
+	@printf '\n######## The model writes\n\n'
+	@$(BUILD)/minimamba generate --prompt 'In the beginning' -n 400 \
+	  --temperature 0.7 --seed 1
+	@printf '\nThe chapters are in chapters/, the programs in $(BUILD)/.\n'
+	@printf 'Run one alone, and change it: make chapter3 ARGS="--help"\n'
+
+test: setup
+	$(again) run-tests
+
+run-tests: $(foreach k,$(TESTS),$(BUILD)/tests/chapter$(k))
+	@ARGS="$(ARGS)" sh tests/run.sh $^
+
+# --- What CI asks for --------------------------------------------------------
+# Each check stands for itself; `make check` sets up what they need and runs all.
+CHECKS := format floors builds sanitizers valgrind races arm64 mutants
+.PHONY: check run-checks mutants $(foreach c,$(CHECKS),check-$(c))
+
+check:
+	@sh src/setup.sh check
+	$(again) run-checks
+
+run-checks: $(foreach c,$(CHECKS),check-$(c))
+	@echo 'All checks passed: $(CHECKS)'
+
+check-format:
+	@sh tests/check/format.sh
+
+# Every file includes headers of its own and lower floors only.
+check-floors:
+	@sh tests/check/floors.sh '$(floor_0)' \
+	  $(foreach k,$(CHAPTERS),'$(filter-out $(beside_$(k)),$(floor_$(k))) \
+	  $(beside_$(k))') '$(command) minimamba'
+
+check-builds:
+	@sh tests/check/builds.sh $(BUILD)
+
+check-sanitizers:
+	@sh tests/check/sanitizers.sh $(BUILD)
+
+check-valgrind:
+	@sh tests/check/valgrind.sh $(BUILD)
+
+check-races:
+	@sh tests/check/races.sh $(BUILD)
+
+check-arm64:
+	@sh tests/check/arm64.sh $(BUILD)
+
+mutants check-mutants:
+	@sh tests/mutants/run.sh $(BUILD)
+
+clean:
+	rm -rf $(BUILD)
+
+help:
+	@echo 'make             build the library, minimamba and every program'
+	@echo 'make tour        set up what is missing, then all chapters in order'
+	@echo 'make test        set up what is missing, then all tests'
+	@echo 'make chapter4    one chapter; ARGS="--help" shows what it takes'
+	@echo 'make test4       the tests of one chapter (test0: the ground floor)'
+	@echo 'make mutants     known mistakes, each of which the tests must notice'
+	@echo 'make check       everything CI checks'
+	@echo 'make setup       install what building and testing need'
+	@echo 'make clean       remove $(BUILD)/'
+	@echo
+	@echo 'Variables: CC=clang  BLAS=none  OPENMP=none  DEBUG=1 (sanitizers)'
+	@echo '           ARCH=x86-64-v3 (default native)  BUILD=folder  V=1'
 
 -include $(wildcard $(BUILD)/*.d $(BUILD)/tests/*.d)

@@ -4,6 +4,7 @@
 #include <limits.h>
 
 #ifdef __APPLE__
+#define ACCELERATE_NEW_LAPACK
 #include <Accelerate/Accelerate.h>
 const char *const matmul_library = "Accelerate";
 #else

@@ -1,0 +1,13 @@
+#!/bin/sh
+# Every C file is laid out as clang-format lays it out, within 80 columns.
+set -u
+files=$(find src chapters tests -name '*.[ch]')
+clang-format --dry-run --Werror $files || exit 1
+wide=$(awk 'length > 80 { print FILENAME ":" FNR ": " length " columns" }' \
+    $files Makefile)
+if [ -n "$wide" ]; then
+    echo "format: wanted at most 80 columns, found" >&2
+    echo "$wide" >&2
+    exit 1
+fi
+echo "format: $(echo "$files" | wc -l) files"
