@@ -10,8 +10,13 @@
 
 enum { MOST_OPTIONS = 48, HELP_CODE = 1000 };
 
+// How long the first word is: of "minimamba scan", the program's name.
+static int word_length(const char *text) {
+    return (int)strcspn(text, " ");
+}
+
 // Prints the usage line, the summary and a line for each option.
-static void print_help(const CommandLine *line) {
+static int print_help(const CommandLine *line) {
     printf("Usage: %s%s%s%s\n%s\n\n", line->program,
            line->n_options ? " [OPTION]..." : "",
            line->operand_names ? " " : "",
@@ -27,6 +32,12 @@ static void print_help(const CommandLine *line) {
         printf("  %-30s %s\n", left, option->help);
     }
     printf("  %-30s %s\n", "    --help", "show this help");
+    if (fflush(stdout) == 0)
+        return OPTIONS_HELP;
+    fprintf(stderr,
+            "%.*s: standard output: wanted to write the help, found: %s\n",
+            word_length(line->program), line->program, strerror(errno));
+    return OPTIONS_FAILED;
 }
 
 // A whole number without sign, of which strtoull alone would accept "-1".
@@ -90,10 +101,8 @@ static bool parse_value(const Option *option, const char *text, Error *err) {
 }
 
 static int wrong(const CommandLine *line, const Error *err) {
-    // The first word is the program; "try ... --help" names the whole.
-    int word = (int)strcspn(line->program, " ");
-    fprintf(stderr, "%.*s: %s (try '%s --help')\n", word, line->program,
-            err->text, line->program);
+    fprintf(stderr, "%.*s: %s (try '%s --help')\n", word_length(line->program),
+            line->program, err->text, line->program);
     return OPTIONS_WRONG;
 }
 
@@ -158,10 +167,8 @@ int options_parse(const CommandLine *line, int argc, char **argv,
     optind = 1;
     int code;
     while ((code = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
-        if (code == HELP_CODE) {
-            print_help(line);
-            return OPTIONS_HELP;
-        }
+        if (code == HELP_CODE)
+            return print_help(line);
         const char *given = argv[optind - 1];
         if (code == ':') {
             fail(&err, "%s: wanted a value, found none", given);

@@ -36,12 +36,18 @@ typedef struct {
     size_t n_options;
 } CommandLine;
 
-enum { OPTIONS_CONTINUE = -1, OPTIONS_HELP = 0, OPTIONS_WRONG = 2 };
+enum {
+    OPTIONS_CONTINUE = -1,
+    OPTIONS_HELP = 0,
+    OPTIONS_FAILED = 1,
+    OPTIONS_WRONG = 2
+};
 
 // Reads the command line into the options' targets and the operands into
 // operands (n_operands). Returns OPTIONS_CONTINUE, or the exit status with
-// which to end: OPTIONS_HELP after --help, OPTIONS_WRONG after a line on
-// stderr that names the flag, what was wanted and what was found.
+// which to end: OPTIONS_HELP after --help, OPTIONS_FAILED where the help could
+// not be written, OPTIONS_WRONG after a line on stderr that names the flag,
+// what was wanted and what was found.
 int options_parse(const CommandLine *line, int argc, char **argv,
                   const char **operands);
 
