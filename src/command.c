@@ -53,12 +53,6 @@ int command_run(int argc, char **argv) {
     return OPTIONS_WRONG;
 }
 
-int command_wrong(const char *verb, const Error *err) {
-    fprintf(stderr, "minimamba: %s (try 'minimamba %s --help')\n", err->text,
-            verb);
-    return OPTIONS_WRONG;
-}
-
 int command_end(bool ok, Error *err) {
     return report_end("minimamba", ok, err);
 }

@@ -47,9 +47,6 @@ typedef struct {
 bool command_tokens(TokenList *tokens, const Model *model, const char *text,
                     const char *ids, Error *err);
 
-// "--model: wanted ..., found ...": the status of a wrong command line.
-int command_wrong(const char *verb, const Error *err);
-
 // Ends a verb: see report_end().
 int command_end(bool ok, Error *err);
 

@@ -32,7 +32,7 @@ static int parse(EvalOptions *chosen, int argc, char **argv) {
     Error err;
     if (!chosen->text) {
         fail(&err, "--text: wanted a file, found none");
-        return command_wrong("eval", &err);
+        return options_wrong(&line, &err);
     }
     return OPTIONS_CONTINUE;
 }

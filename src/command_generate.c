@@ -45,7 +45,7 @@ static int parse(GenerateOptions *chosen, int argc, char **argv) {
     if (!chosen->prompt == !chosen->tokens) {
         fail(&err, "--prompt, --tokens: wanted one of them, found %s",
              chosen->prompt ? "both" : "none");
-        return command_wrong("generate", &err);
+        return options_wrong(&line, &err);
     }
     return OPTIONS_CONTINUE;
 }

@@ -85,8 +85,7 @@ static int parse(InitOptions *chosen, int argc, char **argv) {
     if (status != OPTIONS_CONTINUE)
         return status;
     Error err;
-    return finish(chosen, &err) ? OPTIONS_CONTINUE
-                                : command_wrong("init", &err);
+    return finish(chosen, &err) ? OPTIONS_CONTINUE : options_wrong(&line, &err);
 }
 
 // A model that is there stays there.

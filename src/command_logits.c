@@ -31,7 +31,7 @@ static int parse(LogitsOptions *chosen, int argc, char **argv) {
     if (!chosen->text == !chosen->tokens) {
         fail(&err, "--tokens, --text: wanted one of them, found %s",
              chosen->text ? "both" : "none");
-        return command_wrong("logits", &err);
+        return options_wrong(&line, &err);
     }
     return OPTIONS_CONTINUE;
 }

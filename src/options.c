@@ -81,6 +81,34 @@ static bool parse_number(const Option *option, const char *text, Error *err) {
     return true;
 }
 
+// "1,2.5,-3" into the list, which keeps its numbers where the text is wrong.
+static bool parse_list(const Option *option, const char *text, Error *err) {
+    NumberList *list = option->target;
+    size_t count = 0;
+    // Once to see that all of it is right, once to take it.
+    for (int writing = 0; writing < 2; writing++) {
+        const char *next = text;
+        for (count = 0; count == 0 || *next++ == ','; count++) {
+            char *end;
+            double number = strtod(next, &end);
+            // Written so that NaN fails.
+            bool inside = number >= option->least && number <= option->most;
+            if (end == next || !inside || count == list->most ||
+                (*end != ',' && *end != '\0'))
+                return fail(err,
+                            "--%s: wanted 1 to %zu numbers from %g to %g with "
+                            "commas between them, found '%s'",
+                            option->name, list->most, option->least,
+                            option->most, text);
+            if (writing)
+                list->numbers[count] = (float)number;
+            next = end;
+        }
+    }
+    list->count = count;
+    return true;
+}
+
 // Puts the option's value, or true for a flag, where it belongs.
 static bool parse_value(const Option *option, const char *text, Error *err) {
     switch (option->kind) {
@@ -96,11 +124,13 @@ static bool parse_value(const Option *option, const char *text, Error *err) {
         return parse_seed(option, text, err);
     case OPTION_NUMBER:
         return parse_number(option, text, err);
+    case OPTION_LIST:
+        return parse_list(option, text, err);
     }
     return fail(err, "--%s: wanted a known kind of option", option->name);
 }
 
-static int wrong(const CommandLine *line, const Error *err) {
+int options_wrong(const CommandLine *line, const Error *err) {
     fprintf(stderr, "%.*s: %s (try '%s --help')\n", word_length(line->program),
             line->program, err->text, line->program);
     return OPTIONS_WRONG;
@@ -147,7 +177,7 @@ static int take_operands(const CommandLine *line, int argc, char **argv,
              line->operand_names ? line->operand_names : "no more", found,
              found ? ", beginning with '" : "", found ? argv[optind] : "",
              found ? "'" : "");
-        return wrong(line, &err);
+        return options_wrong(line, &err);
     }
     for (size_t i = 0; i < found; i++)
         operands[i] = argv[optind + (int)i];
@@ -172,15 +202,15 @@ int options_parse(const CommandLine *line, int argc, char **argv,
         const char *given = argv[optind - 1];
         if (code == ':') {
             fail(&err, "%s: wanted a value, found none", given);
-            return wrong(line, &err);
+            return options_wrong(line, &err);
         }
         const Option *option = code == '?' ? NULL : find_option(line, code);
         if (!option) {
             fail(&err, "%s: wanted a known option, found this", given);
-            return wrong(line, &err);
+            return options_wrong(line, &err);
         }
         if (!parse_value(option, optarg, &err))
-            return wrong(line, &err);
+            return options_wrong(line, &err);
     }
     return take_operands(line, argc, argv, operands);
 }

@@ -13,7 +13,14 @@ typedef enum {
     OPTION_COUNT,   // size_t: --length 8
     OPTION_SEED,    // uint64_t: --seed 42
     OPTION_NUMBER,  // double: --temperature 0.8
+    OPTION_LIST,    // NumberList: --x 1,2.5,-3
 } OptionKind;
+
+// Numbers with commas between them.
+typedef struct {
+    float *numbers;      // (most), of which the first `count` are in use
+    size_t most, count;  // at least one is wanted
+} NumberList;
 
 // One option: where its value goes, and which values are wanted.
 typedef struct {
@@ -23,7 +30,7 @@ typedef struct {
     void *target;        // holds the default before, the value after
     const char *value;   // the value's name in the help; NULL for a flag
     const char *help;    // one line
-    double least, most;  // the values wanted, for COUNT and NUMBER
+    double least, most;  // the values wanted, for COUNT, NUMBER and LIST
 } Option;
 
 // What a command line may say.
@@ -50,5 +57,9 @@ enum {
 // what was wanted and what was found.
 int options_parse(const CommandLine *line, int argc, char **argv,
                   const char **operands);
+
+// The same line on stderr, with a hint at --help, for what only the program can
+// see is wrong. Returns OPTIONS_WRONG.
+int options_wrong(const CommandLine *line, const Error *err);
 
 #endif

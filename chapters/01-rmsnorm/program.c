@@ -569,38 +569,11 @@ static bool precision(const Arguments *args, Error *err) {
 
 static const double largest_number = 1e6;
 
-// "1,2.5,-3" into numbers.
-static bool parse_list(const char *flag, const char *text,
-                       float numbers[MOST_NUMBERS], size_t *n, Error *err) {
-    *n = 0;
-    for (const char *at = text;; at++) {
-        char *end;
-        double number = strtod(at, &end);
-        bool inside = fabs(number) <= largest_number;  // NaN is not
-        if (end == at || !inside || *n == MOST_NUMBERS ||
-            (*end != ',' && *end != '\0'))
-            return fail(err,
-                        "--%s: wanted 1 to %d numbers from %g to %g with "
-                        "commas between them, found '%s'",
-                        flag, MOST_NUMBERS, -largest_number, largest_number,
-                        text);
-        numbers[(*n)++] = (float)number;
-        if (*end == '\0')
-            return true;
-        at = end;
-    }
-}
-
-static bool take_lists(Arguments *args, const char *x, const char *weight,
-                       Error *err) {
-    if (!parse_list("x", x, args->x, &args->n, err))
-        return false;
-    size_t n_weights = args->n;
-    for (size_t i = 0; i < args->n; i++)
+// As many weights as numbers: all 1 where none were given.
+static bool check_weights(Arguments *args, size_t n_weights, Error *err) {
+    for (size_t i = 0; n_weights == 0 && i < args->n; i++)
         args->weight[i] = 1;
-    if (weight && !parse_list("weight", weight, args->weight, &n_weights, err))
-        return false;
-    if (n_weights != args->n)
+    if (n_weights != 0 && n_weights != args->n)
         return fail(err,
                     "--weight: wanted as many numbers as x has, %zu, found %zu",
                     args->n, n_weights);
@@ -608,12 +581,14 @@ static bool take_lists(Arguments *args, const char *x, const char *weight,
 }
 
 static int read_arguments(Arguments *args, int argc, char **argv) {
-    const char *x = "1,2,3,4", *weight = NULL;
+    NumberList x = {args->x, MOST_NUMBERS, args->n};
+    NumberList weight = {args->weight, MOST_NUMBERS, 0};
     const Option options[] = {
-        {"x", 0, OPTION_TEXT, &x, "LIST", "the row, up to 16 numbers (1,2,3,4)",
-         0, 0},
-        {"weight", 0, OPTION_TEXT, &weight, "LIST",
-         "the weights w, one for each number (all 1)", 0, 0},
+        {"x", 0, OPTION_LIST, &x, "LIST", "the row, up to 16 numbers (1,2,3,4)",
+         -largest_number, largest_number},
+        {"weight", 0, OPTION_LIST, &weight, "LIST",
+         "the weights w, one for each number (all 1)", -largest_number,
+         largest_number},
         {"eps", 0, OPTION_NUMBER, &args->eps, "E",
          "added to the mean of the squares (1e-5)", 1e-12, 1},
         {"longest", 0, OPTION_COUNT, &args->longest, "K",
@@ -628,15 +603,14 @@ static int read_arguments(Arguments *args, int argc, char **argv) {
         .n_options = sizeof options / sizeof *options};
     int status = options_parse(&line, argc, argv, NULL);
     Error err;
-    if (status == OPTIONS_CONTINUE && !take_lists(args, x, weight, &err)) {
-        fprintf(stderr, "chapter1: %s\n", err.text);
-        status = OPTIONS_WRONG;
-    }
+    args->n = x.count;
+    if (status == OPTIONS_CONTINUE && !check_weights(args, weight.count, &err))
+        status = options_wrong(&line, &err);
     return status;
 }
 
 int main(int argc, char **argv) {
-    Arguments args = {.eps = 1e-5, .longest = 24};
+    Arguments args = {.n = 4, .x = {1, 2, 3, 4}, .eps = 1e-5, .longest = 24};
     int status = read_arguments(&args, argc, argv);
     if (status != OPTIONS_CONTINUE)
         return status;

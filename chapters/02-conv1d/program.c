@@ -566,29 +566,7 @@ static bool write_silu(const Arguments *args, Error *err) {
 
 static const double largest_tap = 10;
 
-// "1,2.5,-3" into taps.
-static bool parse_taps(const char *text, Arguments *args, Error *err) {
-    args->d_conv = 0;
-    for (const char *at = text;; at++) {
-        char *end;
-        double number = strtod(at, &end);
-        bool inside = fabs(number) <= largest_tap;  // NaN is not
-        if (end == at || !inside || args->d_conv == MOST_TAPS ||
-            (*end != ',' && *end != '\0'))
-            return fail(err,
-                        "--taps: wanted 1 to %d numbers from %g to %g with "
-                        "commas between them, found '%s'",
-                        MOST_TAPS, -largest_tap, largest_tap, text);
-        args->taps[args->d_conv++] = (float)number;
-        if (*end == '\0')
-            return true;
-        at = end;
-    }
-}
-
-static bool check_arguments(Arguments *args, const char *taps, Error *err) {
-    if (!parse_taps(taps, args, err))
-        return false;
+static bool check_arguments(Arguments *args, Error *err) {
     if (args->cut == SIZE_MAX)
         args->cut = args->length / 2;
     if (args->cut > args->length)
@@ -598,10 +576,10 @@ static bool check_arguments(Arguments *args, const char *taps, Error *err) {
 }
 
 static int read_arguments(Arguments *args, int argc, char **argv) {
-    const char *taps = "0.1,0.2,0.3,0.4";
+    NumberList taps = {args->taps, MOST_TAPS, args->d_conv};
     const Option options[] = {
-        {"taps", 0, OPTION_TEXT, &taps, "LIST",
-         "the taps, up to 8 (0.1,0.2,0.3,0.4)", 0, 0},
+        {"taps", 0, OPTION_LIST, &taps, "LIST",
+         "the taps, up to 8 (0.1,0.2,0.3,0.4)", -largest_tap, largest_tap},
         {"length", 0, OPTION_COUNT, &args->length, "L",
          "the number of inputs (6)", 1, MOST_LENGTH},
         {"cut", 0, OPTION_COUNT, &args->cut, "T",
@@ -616,15 +594,17 @@ static int read_arguments(Arguments *args, int argc, char **argv) {
         .n_options = sizeof options / sizeof *options};
     int status = options_parse(&line, argc, argv, NULL);
     Error err;
-    if (status == OPTIONS_CONTINUE && !check_arguments(args, taps, &err)) {
-        fprintf(stderr, "chapter2: %s\n", err.text);
-        status = OPTIONS_WRONG;
-    }
+    args->d_conv = taps.count;
+    if (status == OPTIONS_CONTINUE && !check_arguments(args, &err))
+        status = options_wrong(&line, &err);
     return status;
 }
 
 int main(int argc, char **argv) {
-    Arguments args = {.length = 6, .cut = SIZE_MAX};
+    Arguments args = {.taps = {0.1f, 0.2f, 0.3f, 0.4f},
+                      .d_conv = 4,
+                      .length = 6,
+                      .cut = SIZE_MAX};
     int status = read_arguments(&args, argc, argv);
     if (status != OPTIONS_CONTINUE)
         return status;
