@@ -17,23 +17,25 @@ static float *take(void *workspace, size_t *used, size_t count) {
 }
 
 // The layout of the workspace, and in *used its size without the scan's share.
+// One statement for each: inside one initializer C would leave their order
+// open.
 static BlockActivations lay_out(const BlockShape *shape, size_t rows,
                                 void *workspace, size_t *used) {
     size_t d_inner = shape->d_inner, d_model = shape->d_model;
+    BlockActivations act;
     *used = 0;
-    return (BlockActivations){
-        .u = take(workspace, used, rows * d_model),
-        .x_raw = take(workspace, used, rows * d_inner),
-        .x = take(workspace, used, rows * d_inner),
-        .z = take(workspace, used, rows * d_inner),
-        .dt = take(workspace, used, rows * shape->dt_rank),
-        .B = take(workspace, used, rows * shape->d_state),
-        .C = take(workspace, used, rows * shape->d_state),
-        .delta = take(workspace, used, rows * d_inner),
-        .y = take(workspace, used, rows * d_inner),
-        .out = take(workspace, used, rows * d_model),
-        .scan_scratch = take(workspace, used, 0),
-    };
+    act.u = take(workspace, used, rows * d_model);
+    act.x_raw = take(workspace, used, rows * d_inner);
+    act.x = take(workspace, used, rows * d_inner);
+    act.z = take(workspace, used, rows * d_inner);
+    act.dt = take(workspace, used, rows * shape->dt_rank);
+    act.B = take(workspace, used, rows * shape->d_state);
+    act.C = take(workspace, used, rows * shape->d_state);
+    act.delta = take(workspace, used, rows * d_inner);
+    act.y = take(workspace, used, rows * d_inner);
+    act.out = take(workspace, used, rows * d_model);
+    act.scan_scratch = take(workspace, used, 0);
+    return act;
 }
 
 size_t block_workspace_bytes(const BlockShape *shape, size_t batch,

@@ -26,6 +26,8 @@ bool directory_make(const char *path, Error *err) {
     if (mkdir(path, 0777) == 0)
         return true;
     int reason = errno;
+    if (*path == '\0')
+        return fail(err, "directory: wanted a name, found an empty one");
     if (reason == EEXIST && stat(path, &status) == 0 && S_ISDIR(status.st_mode))
         return true;
     return fail(err, "%s: wanted to make this directory, found: %s", path,
