@@ -1,6 +1,5 @@
 #include "command.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,13 +56,25 @@ int command_end(bool ok, Error *err) {
     return report_end("minimamba", ok, err);
 }
 
-bool command_open(Opened *opened, const char *directory, const char *backend,
-                  Error *err) {
+int command_backend(const CommandLine *line, const char *name,
+                    const ScanBackend **backend) {
+    Error reason, err;
+    *backend = scan_backend(name, &reason);
+    if (*backend)
+        return OPTIONS_CONTINUE;
+    fail(&err, "--%s", reason.text);
+    for (size_t i = 0; i < n_scan_backends; i++)
+        if (strcmp(scan_backends[i]->name, name) == 0)
+            return command_end(false, &err);
+    return options_wrong(line, &err);
+}
+
+bool command_open(Opened *opened, const char *directory,
+                  const ScanBackend *backend, Error *err) {
     *opened = (Opened){0};
-    const ScanBackend *scan = scan_backend(backend, err);
-    if (!scan || !model_load(&opened->model, directory, err))
+    if (!model_load(&opened->model, directory, err))
         return false;
-    if (session_new(&opened->session, &opened->model, 1, COMMAND_CHUNK, scan,
+    if (session_new(&opened->session, &opened->model, 1, COMMAND_CHUNK, backend,
                     err))
         return true;
     model_free(&opened->model);
@@ -75,20 +86,34 @@ void command_close(Opened *opened) {
     model_free(&opened->model);
 }
 
-// One id at text, which goes on behind it and what separates it from the next.
+static const char separators[] = " ,\t\n\r\f\v";
+
+bool command_check_ids(const char *ids, Error *err) {
+    const char *next = ids + strspn(ids, separators);
+    while (*next) {
+        size_t digits = strspn(next, "0123456789");
+        size_t blanks = strspn(next + digits, separators);
+        if (digits == 0 || (blanks == 0 && next[digits]))
+            return fail(err,
+                        "--tokens: wanted whole numbers with blanks or commas "
+                        "between them, found '%.*s'",
+                        (int)strcspn(next, separators), next);
+        next += digits + blanks;
+    }
+    return true;
+}
+
+// The id at *text, which goes on to the next.
 static bool parse_id(const char **text, size_t vocab_size, int32_t *id,
                      Error *err) {
     char *end;
     errno = 0;
     unsigned long number = strtoul(*text, &end, 10);
-    bool separated =
-        *end == '\0' || *end == ',' || isspace((unsigned char)*end);
-    if (!isdigit((unsigned char)**text) || errno || !separated ||
-        number >= vocab_size)
+    if (errno || number >= vocab_size)
         return fail(err, "--tokens: wanted ids from 0 to %zu, found '%.*s'",
-                    vocab_size - 1, (int)strcspn(*text, " ,\t\n"), *text);
+                    vocab_size - 1, (int)(end - *text), *text);
     *id = (int32_t)number;
-    *text = end + strspn(end, " ,\t\n\r\f\v");
+    *text = end + strspn(end, separators);
     return true;
 }
 
@@ -99,7 +124,7 @@ static bool parse_ids(TokenList *tokens, const char *text, size_t vocab_size,
         allocate(strlen(text) / 2 + 1, sizeof(int32_t), "token ids", err);
     if (!tokens->ids)
         return false;
-    text += strspn(text, " \t\n\r\f\v");
+    text += strspn(text, separators);
     while (*text)
         if (!parse_id(&text, vocab_size, &tokens->ids[tokens->count++], err)) {
             release(tokens->ids);

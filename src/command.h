@@ -31,8 +31,8 @@ typedef struct {
 } Opened;
 
 // Loads the model (NULL for the default one) and starts a session.
-bool command_open(Opened *opened, const char *directory, const char *backend,
-                  Error *err);
+bool command_open(Opened *opened, const char *directory,
+                  const ScanBackend *backend, Error *err);
 void command_close(Opened *opened);
 
 // The token ids of a sequence, from text or from "1 2 3".
@@ -41,9 +41,17 @@ typedef struct {
     size_t count;
 } TokenList;
 
-// Exactly one of text (bytes, for a byte-level model) and ids (whole numbers
-// with spaces or commas between them) is not NULL. Every id is in the model's
-// vocabulary.
+// Looks up --backend NAME. Returns OPTIONS_CONTINUE, or the exit status after a
+// line on stderr: OPTIONS_WRONG for a name that is none, OPTIONS_FAILED for a
+// backend that cannot run here.
+int command_backend(const CommandLine *line, const char *name,
+                    const ScanBackend **backend);
+
+// Are these token ids, whole numbers with blanks or commas between them?
+bool command_check_ids(const char *ids, Error *err);
+
+// Exactly one of text (bytes, for a byte-level model) and ids (checked as
+// above) is not NULL. An id outside the model's vocabulary is an error.
 bool command_tokens(TokenList *tokens, const Model *model, const char *text,
                     const char *ids, Error *err);
 

@@ -8,7 +8,8 @@
 #include "tokenizer.h"
 
 typedef struct {
-    const char *model, *text, *backend;
+    const char *model, *text, *backend_name;
+    const ScanBackend *backend;
 } EvalOptions;
 
 static int parse(EvalOptions *chosen, int argc, char **argv) {
@@ -17,7 +18,7 @@ static int parse(EvalOptions *chosen, int argc, char **argv) {
          "the model's directory (default: the one built in)", 0, 0},
         {"text", 0, OPTION_TEXT, &chosen->text, "FILE",
          "the text, of any length; - for standard input", 0, 0},
-        {"backend", 'b', OPTION_TEXT, &chosen->backend, "NAME",
+        {"backend", 'b', OPTION_TEXT, &chosen->backend_name, "NAME",
          "the scan backend (default cpu)", 0, 0},
     };
     const CommandLine line = {
@@ -34,7 +35,7 @@ static int parse(EvalOptions *chosen, int argc, char **argv) {
         fail(&err, "--text: wanted a file, found none");
         return options_wrong(&line, &err);
     }
-    return OPTIONS_CONTINUE;
+    return command_backend(&line, chosen->backend_name, &chosen->backend);
 }
 
 // The whole stream through the model, a chunk in memory at a time.
@@ -82,7 +83,7 @@ static void print_evaluation(const Evaluation *evaluation) {
 }
 
 int command_eval(int argc, char **argv) {
-    EvalOptions chosen = {.backend = "cpu"};
+    EvalOptions chosen = {.backend_name = "cpu"};
     int status = parse(&chosen, argc, argv);
     if (status != OPTIONS_CONTINUE)
         return status;

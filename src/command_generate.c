@@ -6,7 +6,8 @@
 #include "tokenizer.h"
 
 typedef struct {
-    const char *model, *prompt, *tokens, *backend;
+    const char *model, *prompt, *tokens, *backend_name;
+    const ScanBackend *backend;
     size_t n_tokens;
     SamplingOptions sampling;
 } GenerateOptions;
@@ -30,7 +31,7 @@ static int parse(GenerateOptions *chosen, int argc, char **argv) {
          "draw from the best tokens that make up P (default 1)", 0, 1},
         {"seed", 's', OPTION_SEED, &sampling->seed, "S",
          "the same seed draws the same text (default 0)", 0, 0},
-        {"backend", 'b', OPTION_TEXT, &chosen->backend, "NAME",
+        {"backend", 'b', OPTION_TEXT, &chosen->backend_name, "NAME",
          "the scan backend (default cpu)", 0, 0},
     };
     const CommandLine line = {
@@ -47,7 +48,9 @@ static int parse(GenerateOptions *chosen, int argc, char **argv) {
              chosen->prompt ? "both" : "none");
         return options_wrong(&line, &err);
     }
-    return OPTIONS_CONTINUE;
+    if (chosen->tokens && !command_check_ids(chosen->tokens, &err))
+        return options_wrong(&line, &err);
+    return command_backend(&line, chosen->backend_name, &chosen->backend);
 }
 
 // A token as the prompt was given: a byte, or a number and a space.
@@ -100,7 +103,7 @@ static bool generate(const GenerateOptions *chosen, Opened *opened,
 
 int command_generate(int argc, char **argv) {
     GenerateOptions chosen = {
-        .backend = "cpu", .n_tokens = 160, .sampling = {.top_p = 1}};
+        .backend_name = "cpu", .n_tokens = 160, .sampling = {.top_p = 1}};
     int status = parse(&chosen, argc, argv);
     if (status != OPTIONS_CONTINUE)
         return status;

@@ -4,7 +4,8 @@
 #include "memory.h"
 
 typedef struct {
-    const char *model, *text, *tokens, *backend;
+    const char *model, *text, *tokens, *backend_name;
+    const ScanBackend *backend;
 } LogitsOptions;
 
 static int parse(LogitsOptions *chosen, int argc, char **argv) {
@@ -15,7 +16,7 @@ static int parse(LogitsOptions *chosen, int argc, char **argv) {
          "token ids: \"1 2 3\"", 0, 0},
         {"text", 0, OPTION_TEXT, &chosen->text, "TEXT",
          "a text instead, for a byte-level model", 0, 0},
-        {"backend", 'b', OPTION_TEXT, &chosen->backend, "NAME",
+        {"backend", 'b', OPTION_TEXT, &chosen->backend_name, "NAME",
          "the scan backend (default cpu)", 0, 0},
     };
     const CommandLine line = {
@@ -33,7 +34,9 @@ static int parse(LogitsOptions *chosen, int argc, char **argv) {
              chosen->text ? "both" : "none");
         return options_wrong(&line, &err);
     }
-    return OPTIONS_CONTINUE;
+    if (chosen->tokens && !command_check_ids(chosen->tokens, &err))
+        return options_wrong(&line, &err);
+    return command_backend(&line, chosen->backend_name, &chosen->backend);
 }
 
 static void print_rows(const float *logits, size_t rows, size_t V) {
@@ -61,7 +64,7 @@ static bool print_logits(Session *session, const TokenList *tokens,
 }
 
 int command_logits(int argc, char **argv) {
-    LogitsOptions chosen = {.backend = "cpu"};
+    LogitsOptions chosen = {.backend_name = "cpu"};
     int status = parse(&chosen, argc, argv);
     if (status != OPTIONS_CONTINUE)
         return status;

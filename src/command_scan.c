@@ -8,14 +8,15 @@
 #include "safetensors.h"
 
 typedef struct {
-    const char *backend;
+    const char *backend_name;
+    const ScanBackend *backend;
     size_t repeat;
 } ScanOptions;
 
 static int parse(ScanOptions *chosen, int argc, char **argv,
                  const char **paths) {
     const Option options[] = {
-        {"backend", 'b', OPTION_TEXT, &chosen->backend, "NAME",
+        {"backend", 'b', OPTION_TEXT, &chosen->backend_name, "NAME",
          "the scan backend (default cpu)", 0, 0},
         {"repeat", 'r', OPTION_COUNT, &chosen->repeat, "N",
          "scan N times, and print the times (default 1: no times)", 1, 1e6},
@@ -29,7 +30,10 @@ static int parse(ScanOptions *chosen, int argc, char **argv,
         .n_operands = 2,
         .options = options,
         .n_options = sizeof options / sizeof *options};
-    return options_parse(&line, argc, argv, paths);
+    int status = options_parse(&line, argc, argv, paths);
+    if (status != OPTIONS_CONTINUE)
+        return status;
+    return command_backend(&line, chosen->backend_name, &chosen->backend);
 }
 
 // A scan whose tensors come from a file.
@@ -245,7 +249,7 @@ static bool job_write(const ScanJob *job, const char *path,
 }
 
 int command_scan(int argc, char **argv) {
-    ScanOptions chosen = {.backend = "cpu", .repeat = 1};
+    ScanOptions chosen = {.backend_name = "cpu", .repeat = 1};
     const char *paths[2];
     int status = parse(&chosen, argc, argv, paths);
     if (status != OPTIONS_CONTINUE)
@@ -253,11 +257,10 @@ int command_scan(int argc, char **argv) {
 
     Error err;
     ScanJob job;
-    const ScanBackend *backend = scan_backend(chosen.backend, &err);
-    if (!backend || !job_read(&job, paths[0], backend, &err))
+    if (!job_read(&job, paths[0], chosen.backend, &err))
         return command_end(false, &err);
-    bool ok = job_run(&job, backend, chosen.repeat, &err) &&
-              job_write(&job, paths[1], backend, &err);
+    bool ok = job_run(&job, chosen.backend, chosen.repeat, &err) &&
+              job_write(&job, paths[1], chosen.backend, &err);
     job_free(&job);
     return command_end(ok, &err);
 }

@@ -63,11 +63,11 @@ const ScanBackend *scan_backend(const char *name, Error *err) {
         Error why_not;
         if (scan_backends[i]->usable(&why_not))
             return scan_backends[i];
-        fail(err, "scan backend: wanted %s, found that %s", name, why_not.text);
+        fail(err, "backend: wanted %s, found that %s", name, why_not.text);
         return NULL;
     }
     char names[256];
     usable_names(names, sizeof names);
-    fail(err, "scan backend: wanted one of %s, found '%s'", names, name);
+    fail(err, "backend: wanted one of %s, found '%s'", names, name);
     return NULL;
 }

@@ -211,7 +211,7 @@ Test(command, generate_refuses) {
     run_badly("generate|-p|a|--top-k|2x", 2, "--top-k");
     run_badly("generate|-p|a|--seed|-1", 2, "--seed");
     run_badly("generate|-p|a|--backend|cuda", 1, "no GPU code");
-    run_badly("generate|-p|a|--backend|fast", 1, "'fast'");
+    run_badly("generate|-p|a|--backend|fast", 2, "--backend: wanted one of");
     run_badly("generate|-p|a|--model|/nowhere", 1, "/nowhere/config.json");
     run_badly("generate|-p|a|--unknown", 2, "--unknown");
     run_badly("generate|-p|a|more", 2, "'more'");
@@ -273,8 +273,8 @@ Test(command, logits_of_little) {
 Test(command, logits_refuse) {
     run_badly("logits", 2, "--tokens");
     run_badly("logits|--tokens|256", 1, "'256'");
-    run_badly("logits|--tokens|1 -2", 1, "'-2'");
-    run_badly("logits|--tokens|1 2x", 1, "'2x'");
+    run_badly("logits|--tokens|1 -2", 2, "'-2'");
+    run_badly("logits|--tokens|1 2x", 2, "'2x'");
     run_badly("logits|--tokens|99999999999999999999", 1, "--tokens");
     run_badly("logits|--tokens|1|--text|a", 2, "both");
 }
