@@ -185,9 +185,9 @@ $(eval $(call chapter_rules,7,$(upto_7)))
 
 # --- Tests ------------------------------------------------------------------
 # One file for one concept, under the chapter that it belongs to; tests_0 is the
-# ground floor's. A chapter's tests are linked from its own floors and the test
-# bench, which reads golden files and compares; the last one's also from the
-# command.
+# ground floor's. A chapter's tests are linked from its own floors and from what
+# they need of the test bench, which reads golden files, compares, and makes small
+# models; the last one's also from the command.
 tests_0 := error memory random options file report
 tests_1 := rmsnorm
 tests_2 := silu conv1d
@@ -197,7 +197,7 @@ tests_5 := linear block
 tests_6 := json config safetensors parameters initialization checkpoint model \
            session tokenizer loss hostile
 tests_7 := cache sampling generation allocation command
-bench   := golden compare failing_memory
+bench   := golden compare failing_memory scratch toy
 TESTS   := 0 $(CHAPTERS)
 
 tested = $(foreach name,$(1),$(BUILD)/tests/$(name).o)
@@ -209,10 +209,15 @@ $(BUILD)/tests/%.o: tests/%.c $(BUILD)/flags
 	$(call say,cc,$<)
 	$(Q)$(COMPILE) -iquote tests -MMD -MP -c $< -o $@
 
+$(BUILD)/tests/bench.a: $(call tested,$(bench))
+	$(call say,ar,$@)
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
 # $(1) is the chapter, $(2) the floors' files.
 define test_rules
-$(BUILD)/tests/chapter$(1): $(call tested,$(tests_$(1)) $(bench)) \
-    $(call objects,$(call linked,$(2)))
+$(BUILD)/tests/chapter$(1): $(call tested,$(tests_$(1))) \
+    $(call objects,$(call linked,$(2))) $(BUILD)/tests/bench.a
 	$$(call say,link,$$@)
 	$$(Q)$$(LINK) $$^ $$(LIBS) -lcriterion -o $$@
 

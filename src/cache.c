@@ -102,24 +102,34 @@ static bool read_position(const Safetensors *file, size_t *position,
     return true;
 }
 
-// First everything is checked, then everything is copied.
-static bool restore_layers(Session *session, const Safetensors *file,
-                           Error *err) {
+// Every state of the session is in the file, and nothing else.
+static bool check_states(const Session *session, const Safetensors *file,
+                         Error *err) {
     size_t n_layer = session->model->config.n_layer;
-    for (int copying = 0; copying < 2; copying++)
-        for (size_t layer = 0; layer < n_layer; layer++) {
-            Tensor wanted[STATES_OF_A_LAYER];
-            char names[STATES_OF_A_LAYER][NAME_BYTES];
-            describe_layer(session, layer, wanted, names);
-            for (size_t i = 0; i < STATES_OF_A_LAYER; i++) {
-                if (!copying && !check_state(file, &wanted[i], err))
-                    return false;
-                if (copying)
-                    tensor_to_float(safetensors_find(file, names[i]),
-                                    (float *)wanted[i].data);
-            }
-        }
+    size_t count = n_layer * STATES_OF_A_LAYER + 1;
+    for (size_t layer = 0; layer < n_layer; layer++) {
+        Tensor wanted[STATES_OF_A_LAYER];
+        char names[STATES_OF_A_LAYER][NAME_BYTES];
+        describe_layer(session, layer, wanted, names);
+        for (size_t i = 0; i < STATES_OF_A_LAYER; i++)
+            if (!check_state(file, &wanted[i], err))
+                return false;
+    }
+    if (file->count != count)
+        return fail(err, "%s: wanted %zu tensors for %zu layers, found %zu",
+                    file->path, count, n_layer, file->count);
     return true;
+}
+
+static void copy_states(Session *session, const Safetensors *file) {
+    for (size_t layer = 0; layer < session->model->config.n_layer; layer++) {
+        Tensor states[STATES_OF_A_LAYER];
+        char names[STATES_OF_A_LAYER][NAME_BYTES];
+        describe_layer(session, layer, states, names);
+        for (size_t i = 0; i < STATES_OF_A_LAYER; i++)
+            tensor_to_float(safetensors_find(file, names[i]),
+                            (float *)states[i].data);
+    }
 }
 
 bool cache_restore(Session *session, const char *path, Error *err) {
@@ -128,9 +138,11 @@ bool cache_restore(Session *session, const char *path, Error *err) {
     if (!safetensors_open(&file, path, err))
         return false;
     bool ok = read_position(&file, &position, err) &&
-              restore_layers(session, &file, err);
-    if (ok)
+              check_states(session, &file, err);
+    if (ok) {
+        copy_states(session, &file);
         session->position = position;
+    }
     safetensors_close(&file);
     return ok;
 }

@@ -1,5 +1,6 @@
 #include "checkpoint.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "config_json.h"
@@ -38,31 +39,56 @@ static bool check_tensor(const Safetensors *file, const Parameter *parameter,
                 parameter->name, wanted, found);
 }
 
-// Is this one of the model's tensors?
-static bool is_parameter(const Model *model, const Tensor *tensor) {
-    for (size_t i = 0; i < model->n_parameters; i++)
-        if (find_tensor(&model->file, &model->parameters[i]) == tensor)
+// Is this one of the listed tensors?
+static bool is_listed(const Safetensors *file, const Parameter *list, size_t n,
+                      const Tensor *tensor) {
+    for (size_t i = 0; i < n; i++)
+        if (find_tensor(file, &list[i]) == tensor)
             return true;
     return false;
 }
 
-// The file has no tensor besides; a tied head may be there a second time.
-static bool check_no_other(const Model *model, Error *err) {
-    const Safetensors *file = &model->file;
-    const Tensor *tied = model->config.tie_embeddings
-                             ? safetensors_find(file, "lm_head.weight")
-                             : NULL;
-    if (file->count == model->n_parameters + (tied != NULL))
+// The file has the n listed tensors, the first of which is the embedding, and
+// none besides; a tied head may be there a second time.
+static bool check_list(const Safetensors *file, const Config *config,
+                       const Parameter *list, size_t n, Error *err) {
+    for (size_t i = 0; i < n; i++)
+        if (!check_tensor(file, &list[i], err))
+            return false;
+
+    Parameter head = list[0];
+    snprintf(head.name, sizeof head.name, "lm_head.weight");
+    head.role = PARAMETER_LM_HEAD;
+    const Tensor *tied =
+        config->tie_embeddings ? find_tensor(file, &head) : NULL;
+    if (tied && !check_tensor(file, &head, err))
+        return false;
+
+    if (file->count == n + (tied != NULL))
         return true;
     for (size_t i = 0; i < file->count; i++) {
         const Tensor *tensor = &file->tensors[i];
-        if (tensor != tied && !is_parameter(model, tensor))
+        if (tensor != tied && !is_listed(file, list, n, tensor))
             return fail(err,
                         "%s: %s: wanted only tensors of this configuration, "
                         "found this one too",
                         file->path, tensor->name);
     }
     return true;
+}
+
+// The file's tensors are those of the configuration. Nothing of the model's
+// size is allocated before that is known: a configuration may lie.
+static bool check_tensors(const Safetensors *file, const Config *config,
+                          Error *err) {
+    size_t n = parameter_tensors(config);
+    Parameter *list = allocate(n, sizeof *list, "tensor names", err);
+    if (!list)
+        return false;
+    parameter_list(config, list);
+    bool ok = check_list(file, config, list, n, err);
+    release(list);
+    return ok;
 }
 
 // model->numbers: in the file where they can stay, else converted.
@@ -92,22 +118,19 @@ static bool fill_numbers(Model *model, Error *err) {
 // From an open file of weights, which becomes the model's, also on failure.
 static bool model_from_file(Model *model, const Config *config,
                             Safetensors *file, Error *err) {
-    const char *path = file->path;
-    if (!model_new(model, config, path, err)) {
+    if (!check_tensors(file, config, err) ||
+        !model_new(model, config, file->path, err)) {
         safetensors_close(file);
         return false;
     }
     model->file = *file;
     model->file.path = model->name;
-    bool ok = true;
-    for (size_t i = 0; ok && i < model->n_parameters; i++)
-        ok = check_tensor(&model->file, &model->parameters[i], err);
-    ok = ok && check_no_other(model, err) && fill_numbers(model, err);
-    if (ok)
-        model_bind(model);
-    else
+    if (!fill_numbers(model, err)) {
         model_free(model);
-    return ok;
+        return false;
+    }
+    model_bind(model);
+    return true;
 }
 
 static bool load_embedded(Model *model, Error *err) {

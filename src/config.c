@@ -50,7 +50,7 @@ bool config_check(const Config *config, const char *name, Error *err) {
         !check_size(name, "expand", c->expand, 1, 1 << 6, err) ||
         !check_size(name, "dt_rank", c->dt_rank, 0, 1 << 20, err) ||
         !check_size(name, "pad_vocab_size_multiple", c->pad_vocab_size_multiple,
-                    1, 1 << 16, err) ||
+                    1, 1 << 28, err) ||
         !check_number(name, "dt_max", c->dt_max, 0, 1e6, err) ||
         !check_number(name, "dt_min", c->dt_min, 0, c->dt_max, err) ||
         !check_number(name, "dt_init_floor", c->dt_init_floor, 0, 1e6, err) ||

@@ -215,7 +215,7 @@ static bool read_transformers(Config *config, const cJSON *root,
                               const char *name, Error *err) {
     static const char *const required[] = {"hidden_size", "num_hidden_layers",
                                            "vocab_size"};
-    size_t intermediate_size = 0, unpadded_vocab_size = 0;
+    size_t intermediate_size = SIZE_MAX, unpadded_vocab_size = SIZE_MAX;
     Key keys[MOST_KEYS] = {
         {"model_type", KEY_WORD, (void *)"mamba"},
         {"hidden_size", KEY_COUNT, &config->d_model},
@@ -250,22 +250,24 @@ static bool read_transformers(Config *config, const cJSON *root,
         return false;
 
     // Two sizes that follow from the others must agree with them.
-    if (intermediate_size && intermediate_size != config_d_inner(config))
+    if (intermediate_size != SIZE_MAX &&
+        intermediate_size != config_d_inner(config))
         return fail(err,
                     "%s: intermediate_size: wanted expand * hidden_size "
                     "= %zu, found %zu",
                     name, config_d_inner(config), intermediate_size);
-    if (unpadded_vocab_size > config->vocab_size)
-        return fail(err,
-                    "%s: unpadded_vocab_size: wanted at most vocab_size "
-                    "= %zu, found %zu",
-                    name, config->vocab_size, unpadded_vocab_size);
     // The vocabulary is padded already: padding it again must change nothing.
     config->pad_vocab_size_multiple = 1;
-    if (unpadded_vocab_size && unpadded_vocab_size < config->vocab_size) {
+    if (unpadded_vocab_size == SIZE_MAX)
+        return true;
+    if (unpadded_vocab_size == 0 || unpadded_vocab_size > config->vocab_size)
+        return fail(err,
+                    "%s: unpadded_vocab_size: wanted 1 to vocab_size = %zu, "
+                    "found %zu",
+                    name, config->vocab_size, unpadded_vocab_size);
+    if (unpadded_vocab_size < config->vocab_size)
         config->pad_vocab_size_multiple = config->vocab_size;
-        config->vocab_size = unpadded_vocab_size;
-    }
+    config->vocab_size = unpadded_vocab_size;
     return true;
 }
 
@@ -379,7 +381,8 @@ bool config_write(const Config *config, const char *path, Error *err) {
     cJSON_Delete(root);
     FileWriter writer;
     if (!text)
-        return fail(err, "%s: memory for it: found no room", path);
+        return fail(err, "%s: memory for its text: wanted room, found none",
+                    path);
     bool ok = file_begin(&writer, path, err);
     if (ok) {
         file_write(&writer, text, strlen(text));

@@ -40,6 +40,21 @@ static bool check_utf8(const char *name, const unsigned char *text, size_t size,
     return true;
 }
 
+// A NUL would end a string before its end: none stands in the text, as a byte
+// or as \u0000.
+static bool check_no_nul(const char *name, const char *text, size_t size,
+                         Error *err) {
+    for (size_t i = 0; i < size; i++) {
+        bool escape = text[i] == '\\';
+        bool nul =
+            escape && size - i >= 6 && memcmp(text + i + 1, "u0000", 5) == 0;
+        if (text[i] == '\0' || nul)
+            return fail(err, "%s: byte %zu: wanted text, found a NUL", name, i);
+        i += escape;  // what a backslash escapes is no backslash
+    }
+    return true;
+}
+
 static int compare_keys(const void *a, const void *b) {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
@@ -74,7 +89,8 @@ static bool check_keys(const char *name, const cJSON *item, Error *err) {
 cJSON *json_parse(const char *name, const void *bytes, size_t size,
                   Error *err) {
     const char *text = bytes, *end = text;
-    if (!check_utf8(name, bytes, size, err))
+    if (!check_utf8(name, bytes, size, err) ||
+        !check_no_nul(name, text, size, err))
         return NULL;
     cJSON *root = size ? cJSON_ParseWithLengthOpts(text, size, &end, 0) : NULL;
     if (!root) {

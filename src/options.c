@@ -63,9 +63,11 @@ static bool parse_count(const Option *option, const char *text, Error *err) {
 }
 
 static bool parse_seed(const Option *option, const char *text, Error *err) {
-    if (!parse_whole(text, option->target))
+    uint64_t number;
+    if (!parse_whole(text, &number))
         return fail(err, "--%s: wanted a whole number below 2^64, found '%s'",
                     option->name, text);
+    *(uint64_t *)option->target = number;
     return true;
 }
 

@@ -98,7 +98,7 @@ static bool read_entry(const cJSON *item, const char *name, size_t data_size,
         cJSON_GetObjectItemCaseSensitive(item, "data_offsets");
     const cJSON *begin = cJSON_GetArrayItem(offsets, 0);
     const cJSON *end = cJSON_GetArrayItem(offsets, 1);
-    if (cJSON_GetArraySize(offsets) != 2 ||
+    if (!cJSON_IsArray(offsets) || cJSON_GetArraySize(offsets) != 2 ||
         !json_count(begin, name, 0, data_size, &entry->begin, err) ||
         !json_count(end, name, entry->begin, data_size, &entry->end, err))
         return fail(err,
@@ -142,6 +142,19 @@ static bool check_bytes(const char *name, Entry *entries, size_t count,
     if (end != data_size)
         return fail(err, "%s: wanted %zu bytes of tensors, found %zu", name,
                     end, data_size);
+    return true;
+}
+
+// __metadata__, where it is there, maps strings to strings.
+static bool check_metadata(const cJSON *header, const char *name, Error *err) {
+    const cJSON *metadata =
+        cJSON_GetObjectItemCaseSensitive(header, "__metadata__");
+    if (metadata && !cJSON_IsObject(metadata))
+        return json_fail(metadata, name, "an object of strings", err);
+    const cJSON *item;
+    cJSON_ArrayForEach(item, metadata) if (
+        !cJSON_IsString(item)) return json_fail(item, name,
+                                                "a string of metadata", err);
     return true;
 }
 
@@ -201,7 +214,7 @@ bool safetensors_read(Safetensors *file, const char *name, const void *bytes,
         file->count--;
     file->tensors = allocate(file->count, sizeof(Tensor), "tensors", err);
     Entry *entries = allocate(file->count, sizeof *entries, "tensors", err);
-    bool ok = file->tensors && entries &&
+    bool ok = file->tensors && entries && check_metadata(root, name, err) &&
               read_entries(file, header + header_size,
                            size - LENGTH_BYTES - header_size, entries, err);
     release(entries);
@@ -351,7 +364,10 @@ bool safetensors_write(const char *path, const Tensor *tensors, size_t count,
                        Error *err) {
     char *text = header_text(tensors, count, metadata, n_pairs);
     if (!text)
-        return fail(err, "%s: memory for the header: found no room", path);
+        return fail(err,
+                    "%s: memory for the header: wanted room for %zu tensors, "
+                    "found none",
+                    path, count);
     FileWriter writer;
     if (!file_begin(&writer, path, err)) {
         cJSON_free(text);
