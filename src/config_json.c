@@ -260,9 +260,12 @@ static bool read_transformers(Config *config, const cJSON *root,
     config->pad_vocab_size_multiple = 1;
     if (unpadded_vocab_size == SIZE_MAX)
         return true;
-    if (unpadded_vocab_size == 0 || unpadded_vocab_size > config->vocab_size)
+    if (unpadded_vocab_size == 0)
+        return fail(err, "%s: unpadded_vocab_size: wanted at least 1, found 0",
+                    name);
+    if (unpadded_vocab_size > config->vocab_size)
         return fail(err,
-                    "%s: unpadded_vocab_size: wanted 1 to vocab_size = %zu, "
+                    "%s: unpadded_vocab_size: wanted at most vocab_size = %zu, "
                     "found %zu",
                     name, config->vocab_size, unpadded_vocab_size);
     if (unpadded_vocab_size < config->vocab_size)
