@@ -109,9 +109,10 @@ COMPILE = $(CC) $(STANDARD) $(WARNINGS) $(CFLAGS) $(TARGET) $(THREADS) \
           $(SEARCH) $(INCLUDE) $(CPPFLAGS)
 LINK    = $(CC) $(CFLAGS) $(TARGET) $(THREADS) $(SEARCH) $(LDFLAGS)
 
-# V=1 shows the commands.
+# V=1 shows the commands; make -s says nothing.
 Q   := $(if $(V),,@)
-say = @printf '  %-6s %s\n' $(1) $(2)
+say = $(if $(findstring s,$(filter-out --%,$(firstword $(MAKEFLAGS)))),, \
+        @printf '  %-6s %s\n' $(1) $(2))
 
 # --- Everything -----------------------------------------------------------
 .DEFAULT_GOAL := all
@@ -185,8 +186,8 @@ $(eval $(call chapter_rules,7,$(upto_7)))
 
 # --- Tests ------------------------------------------------------------------
 # One file for one concept, under the chapter that it belongs to; tests_0 is the
-# ground floor's. A chapter's tests are linked from its own floors and from what
-# they need of the test bench, which reads golden files, compares, and makes small
+# ground floor's. A chapter's tests are linked from its own floors and what they
+# need of the test bench, which reads golden files, compares, and makes small
 # models; the last one's also from the command.
 tests_0 := error memory random options file report
 tests_1 := rmsnorm
@@ -264,7 +265,7 @@ run-tests: $(foreach k,$(TESTS),$(BUILD)/tests/chapter$(k))
 	@ARGS="$(ARGS)" sh tests/run.sh $^
 
 # --- What CI asks for --------------------------------------------------------
-# Each check stands for itself; `make check` sets up what they need and runs all.
+# Each check stands for itself; `make check` sets up what they need, runs all.
 CHECKS := format floors builds sanitizers valgrind races arm64 mutants
 .PHONY: check run-checks mutants $(foreach c,$(CHECKS),check-$(c))
 

@@ -359,7 +359,7 @@ Test(command, init_writes_a_model) {
     run_free(&logits);
     run_badly(with_path("logits|--model|%s|--tokens|13", model), 1, "'13'");
     run_badly(with_path("logits|--model|%s|--text|a", model), 1, "text");
-    run_badly(with_path("eval|--model|%s|--text|README.md", model), 1, "text");
+    run_badly(with_path("eval|--model|%s|--text|Makefile", model), 1, "text");
 
     // A model that is there stays there.
     size_t before, after;
@@ -597,7 +597,10 @@ static void fail_each_allocation(const char *words) {
 Test(command, failing_allocations) {
     fail_each_allocation("logits|--tokens|1 2");
     fail_each_allocation("generate|-p|a|-n|1|-t|1");
-    fail_each_allocation("eval|--text|LICENSE");
+    scratch_text("text", "In the beginning God created the heaven");
+    char eval[512];
+    snprintf(eval, sizeof eval, "eval|--text|%s", scratch("text"));
+    fail_each_allocation(eval);
     fail_each_allocation("info");
     char words[512];
     snprintf(words, sizeof words,
