@@ -7,7 +7,7 @@ export ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1
 export UBSAN_OPTIONS=print_stacktrace=1
 make -s -j2 BUILD="$folder" DEBUG=1 all run-tests || exit 1
 for program in "$folder"/chapter[0-9]; do
-    "$program" > "$folder/out" || {
+    "$program" --tsv "$folder/figures" > "$folder/out" || {
         echo "sanitizers: $program: failed" >&2
         exit 1
     }
