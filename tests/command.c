@@ -17,7 +17,7 @@
 #include "scratch.h"
 
 static const char kjv_mamba[] = "chapters/06-full-model/kjv-mamba";
-static const char passage[] = "tests/golden/kjv_passage.txt";
+static const char passage[] = "chapters/06-full-model/passage.txt";
 
 TestSuite(command, .init = scratch_begin, .fini = scratch_end);
 

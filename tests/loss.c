@@ -155,7 +155,7 @@ static double official_nats(void) {
 static void check_passage(const Model *model, size_t chunk,
                           const ScanBackend *backend, double wanted) {
     size_t size;
-    char *text = read_bytes("tests/golden/kjv_passage.txt", &size);
+    char *text = read_bytes("chapters/06-full-model/passage.txt", &size);
     int32_t *tokens = malloc(size * sizeof *tokens);
     tokenizer_encode(tokens, text, size);
     Run run;

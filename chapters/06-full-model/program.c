@@ -1551,7 +1551,7 @@ static void remark_padding(const Config *config, size_t B, size_t L) {
     size_t V = config->vocab_size, multiple = config->pad_vocab_size_multiple;
     if (V % multiple != 0)
         return;
-    printf("\n%zu is a multiple of %zu, so nothing is padded. Adding\n"
+    printf("%zu is a multiple of %zu, so nothing is padded. Adding\n"
            "%zu - %zu mod %zu without asking gives one multiple too many,\n"
            "and this shape, which one implementation printed:\n\n",
            V, multiple, multiple, V, multiple);

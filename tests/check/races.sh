@@ -18,7 +18,7 @@ for backend in cpu parallel; do
         "$folder/minimamba" scan tests/golden/$case.safetensors \
             "$folder/out.safetensors" --backend $backend || exit 1
     done
-    "$folder/minimamba" eval --text tests/golden/kjv_passage.txt \
+    "$folder/minimamba" eval --text chapters/06-full-model/passage.txt \
         --backend $backend > "$folder/out" || exit 1
 done
 echo "races: none"
