@@ -102,7 +102,7 @@ endif
 ifeq ($(DEBUG),1)
   override CFLAGS := -O1 -g -fno-omit-frame-pointer \
                      -fsanitize=address,undefined \
-                     -fno-sanitize-recover=undefined
+                     -fno-sanitize-recover=undefined -Wno-pass-failed
 endif
 
 COMPILE = $(CC) $(STANDARD) $(WARNINGS) $(CFLAGS) $(TARGET) $(THREADS) \

@@ -1,5 +1,6 @@
 #include "session.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -132,6 +133,7 @@ static bool head_of_chunk(Session *session, size_t length, size_t wanted,
 
 bool session_feed(Session *session, const int32_t *tokens, size_t length,
                   float *logits, size_t n_logits, Error *err) {
+    assert(n_logits <= length);
     if (!check_tokens(session, tokens, session->batch * length, err))
         return false;
     for (size_t t = 0, step; t < length; t += step) {

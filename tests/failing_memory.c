@@ -22,7 +22,7 @@
 // once had is not ours.
 const char *__asan_default_options(void);
 const char *__asan_default_options(void) {
-    return "allocator_may_return_null=1";
+    return "allocator_may_return_null=1:leak_check_at_exit=0";
 }
 
 const char *__lsan_default_suppressions(void);
