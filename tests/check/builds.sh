@@ -4,6 +4,7 @@
 # to write. Usage: sh tests/check/builds.sh BUILD
 set -u
 build=$1
+mkdir -p "$build"
 wanted=$(sed -n 's/.*"greedy_160": "\(.*\)",/\1/p' tests/golden/kjv.json |
     head -1)
 for compiler in gcc clang; do
