@@ -1,6 +1,7 @@
 #include "report.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,6 +15,24 @@ void section_measured(const char *name, const char *title) {
 
 void value(const char *name, double number, int digits) {
     printf("%s = %.*g\n", name, digits, number);
+}
+
+double larger(double most, double number) {
+    return number > most || isnan(number) ? number : most;
+}
+
+double largest_difference(const float *a, const float *b, size_t n) {
+    double largest = 0;
+    for (size_t i = 0; i < n; i++)
+        largest = larger(largest, fabs((double)a[i] - (double)b[i]));
+    return largest;
+}
+
+bool check_below(const char *what, double number, double bound, Error *err) {
+    if (!(number < bound))
+        return fail(err, "%s: wanted below %g, found %g", what, bound, number);
+    printf("%s: below %g\n", what, bound);
+    return true;
 }
 
 bool table_begin(Table *table, const char *directory, const char *name,

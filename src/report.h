@@ -16,6 +16,17 @@ void section_measured(const char *name, const char *title);
 // One named number with so many significant digits: "name = 0.123".
 void value(const char *name, double number, int digits);
 
+// The larger of the two, and NaN once there was one: fmax() would hide it.
+double larger(double most, double number);
+
+// The largest |a_i - b_i| of n; NaN where one is.
+double largest_difference(const float *a, const float *b, size_t n);
+
+// Prints "what: below bound" for a number that is; an error where it is not, so
+// that no program claims what it did not find. A rounding error is printed so,
+// because its own digits differ from machine to machine.
+bool check_below(const char *what, double number, double bound, Error *err);
+
 // A table for a figure: tab-separated, its first line names the columns.
 typedef struct {
     FileWriter file;

@@ -2,6 +2,7 @@
 #include "report.h"
 
 #include <criterion/criterion.h>
+#include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -183,4 +184,30 @@ Test(report, output_that_cannot_be_written_is_an_error) {
     cr_assert_eq(status, 1);
     cr_assert_str_eq(printed.err, "chapter1: standard output: wanted to write, "
                                   "found: File too large\n");
+}
+
+// --- Differences ------------------------------------------------------------
+
+Test(report, the_largest_difference_keeps_nan) {
+    const float a[] = {1, 2, 3, 4}, b[] = {1, 2.5f, 1, 4};
+    cr_assert_eq(largest_difference(a, b, 4), 2);
+    cr_assert_eq(largest_difference(a, b, 0), 0);
+    const float c[] = {1, NAN, 3, 9};
+    cr_assert(isnan(largest_difference(a, c, 4)));
+    cr_assert(isnan(larger(NAN, 1)) && isnan(larger(1, NAN)));
+    cr_assert_eq(larger(1, 2), 2);
+    cr_assert_eq(larger(2, 1), 2);
+}
+
+Test(report, below_is_checked) {
+    Error err;
+    Captured captured;
+    capture_begin(&captured);
+    bool below = check_below("error", 0.5, 1, &err);
+    capture_end(&captured);
+    cr_assert(below);
+    cr_assert_str_eq(captured.out, "error: below 1\n");
+    cr_assert(!check_below("error", 1, 1, &err));
+    cr_assert_str_eq(err.text, "error: wanted below 1, found 1");
+    cr_assert(!check_below("error", NAN, 1, &err));
 }

@@ -63,18 +63,6 @@ static void layernorm(float *y, const float *x, size_t n, double eps) {
         y[i] = (float)((x[i] - m) / sqrt(s * s + eps));
 }
 
-// The larger of the two; NaN where one of them is.
-static double larger(double a, double b) {
-    return b > a || isnan(b) ? b : a;
-}
-
-static double largest_difference(const float *a, const float *b, size_t n) {
-    double largest = 0;
-    for (size_t i = 0; i < n; i++)
-        largest = larger(largest, fabs((double)a[i] - (double)b[i]));
-    return largest;
-}
-
 // The last digits of a rounding error differ from machine to machine, so a
 // small one is printed by a bound that it keeps.
 static void print_bounded(const char *what, double difference, double bound) {

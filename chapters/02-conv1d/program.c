@@ -48,18 +48,6 @@ static void filter_whole(const Arguments *args, float *y, const float *x,
     filter(args, y, x, state, length);
 }
 
-// The larger of the two; NaN where one of them is.
-static double larger(double a, double b) {
-    return b > a || isnan(b) ? b : a;
-}
-
-static double largest_difference(const float *a, const float *b, size_t n) {
-    double largest = 0;
-    for (size_t i = 0; i < n; i++)
-        largest = larger(largest, fabs((double)a[i] - (double)b[i]));
-    return largest;
-}
-
 // A line of small whole numbers with its name.
 static void print_inputs(const char *what, const float *x, size_t n) {
     printf("  %-24s", what);

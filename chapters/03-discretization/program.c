@@ -31,11 +31,6 @@ enum { EULER, MAMBA, BILINEAR, ZOH, RULES };
 static Discretized (*const rules[RULES])(double delta, double A, double B) = {
     discretize_euler, discretize_mamba, discretize_bilinear, discretize_zoh};
 
-// The larger of the two; NaN where one of them is.
-static double larger(double a, double b) {
-    return b > a || isnan(b) ? b : a;
-}
-
 // The last digits of a rounding error differ from machine to machine, so a
 // small one is printed by a bound that it keeps.
 static void print_bounded(const char *what, double difference, double bound) {

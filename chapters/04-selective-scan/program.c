@@ -28,26 +28,6 @@ typedef struct {
 
 // --- What several sections use ----------------------------------------------
 
-// Prints that a number is below its bound. Where it is not, the program ends.
-static bool check(const char *what, double number, double bound, Error *err) {
-    if (!(number < bound))
-        return fail(err, "%s: wanted below %g, found %g", what, bound, number);
-    printf("%s: below %g\n", what, bound);
-    return true;
-}
-
-// The larger of the two, and NaN once there was one.
-static double larger(double most, double number) {
-    return number > most || isnan(number) ? number : most;
-}
-
-static double largest_difference(const float *a, const float *b, size_t n) {
-    double largest = 0;
-    for (size_t i = 0; i < n; i++)
-        largest = larger(largest, fabs((double)a[i] - b[i]));
-    return largest;
-}
-
 // The backends that can run here.
 enum { MOST_BACKENDS = 16 };
 
@@ -142,8 +122,8 @@ static bool by_hand(Error *err) {
     printf("\nAt t = 2 the step is twice as long: more is forgotten (a is the "
            "square of\nits value at t = 1), and more is taken in (b is twice "
            "B u).\n");
-    return check("Largest difference of scan_reference() from this y",
-                 hand_error(y), 1e-5, err);
+    return check_below("Largest difference of scan_reference() from this y",
+                       hand_error(y), 1e-5, err);
 }
 
 // --- What selection adds ----------------------------------------------------
@@ -202,8 +182,8 @@ static bool selection(Error *err) {
     }
     printf("\nA mark replaces the state (a = 0, nearly). Noise leaves it alone "
            "(a = 1).\n");
-    return check("Largest difference of y from the value marked last", worst,
-                 1e-6, err);
+    return check_below("Largest difference of y from the value marked last",
+                       worst, 1e-6, err);
 }
 
 // --- What a system that does not select can do ------------------------------
@@ -410,7 +390,8 @@ static bool selection_limits(const Settings *settings, Error *err) {
            "can\ntell the state to forget the first.\n");
     value("filter-error", errors.filter, 2);
     value("filter-error-where-B-selects", errors.B_selects, 2);
-    return check("Largest error of the selective scan", worst, 1e-12, err);
+    return check_below("Largest error of the selective scan", worst, 1e-12,
+                       err);
 }
 
 // --- The associative operator -----------------------------------------------
@@ -464,8 +445,8 @@ static bool operator_checked(const Settings *settings, Error *err) {
            "steps far apart\nin time can be joined at once. %d random triples "
            "p, q, r:\n",
            TRIPLES);
-    return check("Largest difference of (p q) r from p (q r)", worst, 1e-6,
-                 err);
+    return check_below("Largest difference of (p q) r from p (q r)", worst,
+                       1e-6, err);
 }
 
 // --- The tree, drawn --------------------------------------------------------
@@ -592,7 +573,7 @@ static bool tree_drawn(Error *err) {
     printf("\nNode t now holds all steps before t. Its own step joined to it "
            "gives h_t:\n\n");
     double worst = draw_states(&tree, steps);
-    return check("Largest difference between the two", worst, 1e-6, err);
+    return check_below("Largest difference between the two", worst, 1e-6, err);
 }
 
 // --- How many operations ----------------------------------------------------
@@ -748,8 +729,8 @@ static bool operations(const Settings *settings, Error *err) {
            "many, and a little to finish; but\ntheir joins grow like L log L, "
            "the tree's like L. The tree's count includes the\nlast step of the "
            "drawing above, in which each node joins its own step.\n");
-    return check("Largest difference of any h from the loop's", worst, 1e-5,
-                 err);
+    return check_below("Largest difference of any h from the loop's", worst,
+                       1e-5, err);
 }
 
 static void print_counted(const char *name, const char *backend, Counts c) {
@@ -784,8 +765,8 @@ static bool when_sequential(const Settings *settings, Error *err) {
            SCAN_STRIP);
     value("exps-of-parallel-over-loop", (double)chunks.exps / (double)loop.exps,
           3);
-    return check("Largest difference of any h from the loop's", worst, 1e-5,
-                 err);
+    return check_below("Largest difference of any h from the loop's", worst,
+                       1e-5, err);
 }
 
 // --- The backends -----------------------------------------------------------
@@ -1204,8 +1185,8 @@ static bool mistake_sign(Error *err) {
     printf("\nWhat should be forgotten grows instead. The shapes are right, "
            "nothing crashes.\nOnly a comparison with the loop finds it.\n");
     value("sign-reversed-error", error, 3);
-    return check("Largest difference from the loop, with the right sign", worst,
-                 1e-9, err);
+    return check_below("Largest difference from the loop, with the right sign",
+                       worst, 1e-9, err);
 }
 
 enum { WRONG_BLOCK = 16 };
@@ -1246,8 +1227,8 @@ static bool mistake_carry(Error *err) {
     }
     printf("\nThe first block is right, so a test on one block passes.\n");
     value("carry-twice-error", error, 2);
-    return check("Largest difference from the loop, carried once", worst, 1e-9,
-                 err);
+    return check_below("Largest difference from the loop, carried once", worst,
+                       1e-9, err);
 }
 
 // A scan in blocks that saves itself a copy: the carry goes into its input b.

@@ -24,26 +24,6 @@ typedef struct {
 
 // --- What several sections use ----------------------------------------------
 
-// Prints that a number is below its bound. Where it is not, the program ends.
-static bool check(const char *what, double number, double bound, Error *err) {
-    if (!(number < bound))
-        return fail(err, "%s: wanted below %g, found %g", what, bound, number);
-    printf("%s: below %g\n", what, bound);
-    return true;
-}
-
-// The larger of the two, and NaN once there was one.
-static double larger(double most, double number) {
-    return number > most || isnan(number) ? number : most;
-}
-
-static double largest_difference(const float *a, const float *b, size_t n) {
-    double largest = 0;
-    for (size_t i = 0; i < n; i++)
-        largest = larger(largest, fabs((double)a[i] - b[i]));
-    return largest;
-}
-
 static double root_mean_square(const float *x, size_t n) {
     double sum = 0;
     for (size_t i = 0; i < n; i++)
@@ -484,7 +464,7 @@ static bool all_cuts(Example *e, const float *whole, Error *err) {
     }
     printf("%zu tokens in two calls, cut at every place from 0 to %zu.\n",
            e->length, e->length);
-    return check("Largest difference from one call", worst, 1e-5, err);
+    return check_below("Largest difference from one call", worst, 1e-5, err);
 }
 
 // In calls of one token each.
@@ -494,8 +474,9 @@ static bool single_steps(Example *e, const float *whole, Error *err) {
         if (!go_on(e, t, t + 1, err))
             return false;
     printf("One token at a time.\n");
-    return check("Largest difference from one call",
-                 largest_difference(e->r, whole, result_count(e)), 1e-5, err);
+    return check_below("Largest difference from one call",
+                       largest_difference(e->r, whole, result_count(e)), 1e-5,
+                       err);
 }
 
 static bool cuts(const Settings *settings, Error *err) {
@@ -677,8 +658,8 @@ static bool taken_away(const Settings *settings, Error *err) {
     if (ok) {
         memcpy(e.spare, e.act.out, n * sizeof *e.spare);
         compose(&e, all_parts);
-        ok = check("Largest difference from block_forward()",
-                   largest_difference(e.spare, e.act.out, n), 1e-5, err);
+        ok = check_below("Largest difference from block_forward()",
+                         largest_difference(e.spare, e.act.out, n), 1e-5, err);
     }
     if (ok)
         print_changes(&e, e.spare);

@@ -58,16 +58,6 @@ static bool check(const char *what, double difference, double bound,
     return true;
 }
 
-static double largest_difference(const float *a, const float *b, size_t n) {
-    double largest = 0;
-    for (size_t i = 0; i < n; i++) {
-        double difference = fabs((double)a[i] - (double)b[i]);
-        if (difference > largest || isnan(difference))
-            largest = difference;  // a NaN stays
-    }
-    return largest;
-}
-
 static double root_mean_square(const float *x, size_t n) {
     double sum = 0;
     for (size_t i = 0; i < n; i++)
