@@ -114,6 +114,10 @@ Q   := $(if $(V),,@)
 say = $(if $(findstring s,$(filter-out --%,$(firstword $(MAKEFLAGS)))),, \
         @printf '  %-6s %s\n' $(1) $(2))
 
+# Threads that wait let others work: on a busy machine, spinning ones would make
+# everything ten times slower.
+export OMP_WAIT_POLICY ?= passive
+
 # --- Everything -----------------------------------------------------------
 .DEFAULT_GOAL := all
 .PHONY: all help clean

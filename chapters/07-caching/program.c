@@ -1101,8 +1101,8 @@ static bool mistake_short_prompt(const Given *given, Error *err) {
     if (!new_session(&session, given, 1, err))
         return false;
     section("mistake-short-prompt", "A prompt shorter than the kernel");
-    printf("cache = x[-K:], the last K = %zu rows of a prompt, into a\n"
-           "cache of K rows, fails where the prompt has fewer. The\n"
+    printf("Copying x[-K:], the last K = %zu rows of a prompt, into a\n"
+           "cache of K rows fails where the prompt has fewer. The\n"
            "library keeps K-1 rows that begin as zeros, and moves them\n"
            "up. The RMS of each row of layer 0, oldest first:\n\n",
            K);

@@ -16,6 +16,10 @@ mkdir -p "$folder"
 cp -R Makefile src tests chapters "$folder/" || exit 1
 cd "$folder" || exit 1
 log=$PWD/log
+# The copy is no part of a repository around it, in which `git apply` would look
+# for other files, and quietly pass over these.
+GIT_CEILING_DIRECTORIES=$(dirname "$PWD")
+export GIT_CEILING_DIRECTORIES
 
 # No sanitizers and little optimisation: what matters is how soon it is built.
 quick() {
@@ -38,6 +42,11 @@ for patch in $patches; do
         echo "mutants: $name: wanted a patch that applies, found this" >&2
         exit 1
     }
+    if make -q BUILD=build CFLAGS=-O1 build/tests/chapter"$chapter"; then
+        echo "mutants: $name: wanted a patch of chapter $chapter's code," \
+            "found that it changes none" >&2
+        exit 1
+    fi
     quick build/tests/chapter"$chapter" > "$log" 2>&1 || {
         cat "$log" >&2
         echo "mutants: $name: wanted code that builds, found this" >&2
