@@ -33,6 +33,12 @@ quick run-tests > "$log" 2>&1 || {
 }
 echo "mutants: the unchanged code passes ($(tail -1 "$log"))"
 
+# A checksum of all sources: does a patch change any?
+sources() {
+    cat src/* | cksum
+}
+unchanged=$(sources)
+
 killed=0
 survived=0
 for patch in $patches; do
@@ -42,11 +48,10 @@ for patch in $patches; do
         echo "mutants: $name: wanted a patch that applies, found this" >&2
         exit 1
     }
-    if make -q BUILD=build CFLAGS=-O1 build/tests/chapter"$chapter"; then
-        echo "mutants: $name: wanted a patch of chapter $chapter's code," \
-            "found that it changes none" >&2
+    [ "$(sources)" != "$unchanged" ] || {
+        echo "mutants: $name: wanted a patch of src/, found no change" >&2
         exit 1
-    fi
+    }
     quick build/tests/chapter"$chapter" > "$log" 2>&1 || {
         cat "$log" >&2
         echo "mutants: $name: wanted code that builds, found this" >&2
@@ -61,7 +66,7 @@ for patch in $patches; do
         killed=$((killed + 1))
         echo "mutants: $name: $(grep -E '^[0-9]+ passed' "$log" || echo killed)"
     fi
-    git apply -R "$patch" || exit 1
+    git apply -R "$patch" && [ "$(sources)" = "$unchanged" ] || exit 1
 done
 echo "mutants: $killed killed, $survived survived"
 [ $survived = 0 ]
