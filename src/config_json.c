@@ -111,7 +111,7 @@ static bool read_key(const cJSON *item, const char *name, const Key *key,
 static bool read_keys(const cJSON *object, const char *name, const Key *keys,
                       size_t n_keys, Error *err) {
     const cJSON *item;
-    cJSON_ArrayForEach(item, object) {
+    cJSON_ArrayForEach (item, object) {
         size_t i = 0;
         while (i < n_keys && strcmp(keys[i].name, item->string) != 0)
             i++;

@@ -67,7 +67,7 @@ static bool read_shape(const cJSON *item, const char *name, Entry *entry,
     *bytes = types[type].bytes;
     tensor->count = 1;
     const cJSON *size;
-    cJSON_ArrayForEach(size, shape) {
+    cJSON_ArrayForEach (size, shape) {
         if (tensor->rank == TENSOR_MOST_DIMENSIONS)
             return fail(err, "%s: %s: shape: wanted at most %d sizes, found %d",
                         name, tensor->name, TENSOR_MOST_DIMENSIONS,
@@ -152,9 +152,9 @@ static bool check_metadata(const cJSON *header, const char *name, Error *err) {
     if (metadata && !cJSON_IsObject(metadata))
         return json_fail(metadata, name, "an object of strings", err);
     const cJSON *item;
-    cJSON_ArrayForEach(item, metadata) if (
-        !cJSON_IsString(item)) return json_fail(item, name,
-                                                "a string of metadata", err);
+    cJSON_ArrayForEach (item, metadata)
+        if (!cJSON_IsString(item))
+            return json_fail(item, name, "a string of metadata", err);
     return true;
 }
 
@@ -163,13 +163,10 @@ static bool read_entries(Safetensors *file, const unsigned char *data,
                          size_t data_size, Entry *entries, Error *err) {
     size_t i = 0;
     const cJSON *item;
-    cJSON_ArrayForEach(
-        item,
-        (const cJSON *)file->header) if (strcmp(item->string, "__metadata__") !=
-                                         0) if (!read_entry(item, file->path,
-                                                            data_size,
-                                                            &entries[i++],
-                                                            err)) return false;
+    cJSON_ArrayForEach (item, (const cJSON *)file->header)
+        if (strcmp(item->string, "__metadata__") != 0)
+            if (!read_entry(item, file->path, data_size, &entries[i++], err))
+                return false;
     if (!check_bytes(file->path, entries, file->count, data_size, err))
         return false;
     for (i = 0; i < file->count; i++) {
@@ -257,8 +254,7 @@ const char *safetensors_metadata(const Safetensors *file, const char *key) {
         cJSON_GetObjectItemCaseSensitive(metadata, key));
 }
 
-// --- Numbers
-// ------------------------------------------------------------------
+// --- Numbers ---------------------------------------------------------------
 
 // The float whose bits these are.
 static float float_from_bits(uint32_t bits) {
@@ -319,8 +315,7 @@ bool tensor_to_float(const Tensor *tensor, float *numbers) {
     return false;
 }
 
-// --- Writing
-// ------------------------------------------------------------------
+// --- Writing ---------------------------------------------------------------
 
 // One entry of the header: {"dtype": .., "shape": [..], "data_offsets": [..]}.
 static bool add_entry(cJSON *header, const Tensor *tensor, size_t *offset) {
