@@ -47,7 +47,6 @@ STANDARD := -std=c11 -D_POSIX_C_SOURCE=200809L
 INCLUDE  := -iquote src
 LIBS     := -lcjson -lm
 
-
 ifeq ($(WERROR),1)
   WARNINGS += -Werror
 endif
@@ -73,13 +72,11 @@ ifeq ($(SYSTEM),Darwin)
   BREW     := $(shell brew --prefix 2>/dev/null)
   STANDARD += -D_DARWIN_C_SOURCE
   ifneq ($(BREW),)
-    SEARCH := -I$(BREW)/include -L$(BREW)/lib
+    SEARCH  := -I$(BREW)/include
+    LDFLAGS += -L$(BREW)/lib
   endif
 else
-  SEARCH := $(patsubst %,-I%,$(wildcard /usr/include/openblas))
-endif
-
-ifneq ($(SYSTEM),Darwin)
+  SEARCH  := $(patsubst %,-I%,$(wildcard /usr/include/openblas))
   LDFLAGS += -Wl,--as-needed
 endif
 
@@ -92,8 +89,8 @@ ifeq ($(OPENMP),none)
 else ifeq ($(call builds,-fopenmp,int main(void) { return 0; }),yes)
   THREADS := -fopenmp
 else ifneq ($(wildcard $(BREW)/opt/libomp/lib),)
-  THREADS := -Xpreprocessor -fopenmp -I$(BREW)/opt/libomp/include \
-             -L$(BREW)/opt/libomp/lib
+  THREADS := -Xpreprocessor -fopenmp -I$(BREW)/opt/libomp/include
+  LDFLAGS += -L$(BREW)/opt/libomp/lib
   LIBS    += -lomp
 else
   THREADS := -fopenmp-simd
@@ -107,7 +104,7 @@ endif
 
 COMPILE = $(CC) $(STANDARD) $(WARNINGS) $(CFLAGS) $(TARGET) $(THREADS) \
           $(SEARCH) $(INCLUDE) $(CPPFLAGS)
-LINK    = $(CC) $(CFLAGS) $(TARGET) $(THREADS) $(SEARCH) $(LDFLAGS)
+LINK    = $(CC) $(CFLAGS) $(TARGET) $(THREADS) $(LDFLAGS)
 
 # V=1 shows the commands; make -s says nothing.
 Q   := $(if $(V),,@)
