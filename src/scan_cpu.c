@@ -44,8 +44,9 @@ enum { LEAST_WORK = 1 << 16 };
 bool scan_cpu(const Scan *scan, void *workspace, Error *err) {
     (void)workspace, (void)err;
     size_t strips = scan_strips(scan);
-    size_t work = scan->batch * scan->length * scan->d_inner * scan->d_state;
-#pragma omp parallel for schedule(static) if (work > LEAST_WORK)
+#pragma omp parallel for schedule(                                             \
+    static) if (scan->batch * scan->length * scan->d_inner * scan->d_state >   \
+                LEAST_WORK)
     for (size_t task = 0; task < scan->batch * strips; task++) {
         ScanSpan span = scan_strip(scan, task / strips, task % strips);
         size_t channel = span.b * scan->d_inner + span.d_begin;
