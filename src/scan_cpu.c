@@ -38,15 +38,10 @@ ScanSpan scan_strip(const Scan *scan, size_t b, size_t s) {
                       .d_end = end < scan->d_inner ? end : scan->d_inner};
 }
 
-// Fewer state updates than this are not worth waking a thread for.
-enum { LEAST_WORK = 1 << 16 };
-
 bool scan_cpu(const Scan *scan, void *workspace, Error *err) {
     (void)workspace, (void)err;
     size_t strips = scan_strips(scan);
-#pragma omp parallel for schedule(                                             \
-    static) if (scan->batch * scan->length * scan->d_inner * scan->d_state >   \
-                LEAST_WORK)
+#pragma omp parallel for schedule(static) if (scan_is_large(scan))
     for (size_t task = 0; task < scan->batch * strips; task++) {
         ScanSpan span = scan_strip(scan, task / strips, task % strips);
         size_t channel = span.b * scan->d_inner + span.d_begin;

@@ -22,6 +22,14 @@ void scan_cpu_span(const Scan *scan, ScanSpan span, float *h);
 // the same bits.
 bool scan_cpu(const Scan *scan, void *workspace, Error *err);
 
+// Fewer state updates than this are not worth waking a thread for.
+enum { SCAN_LARGE = 1 << 16 };
+
+static inline bool scan_is_large(const Scan *scan) {
+    return scan->batch * scan->length * scan->d_inner * scan->d_state >
+           SCAN_LARGE;
+}
+
 // How many strips d_inner channels make, and where strip s of sequence b ends.
 size_t scan_strips(const Scan *scan);
 ScanSpan scan_strip(const Scan *scan, size_t b, size_t s);
