@@ -22,7 +22,7 @@ chapter_5 := 05-block
 chapter_6 := 06-full-model
 chapter_7 := 07-caching
 
-floor_0 := error memory random clock file options report
+floor_0 := error memory random clock file options provenance report
 floor_1 := rmsnorm
 floor_2 := silu conv1d
 floor_3 := discretization
@@ -136,7 +136,7 @@ all: $(BUILD)/libminimamba.a $(BUILD)/minimamba \
 
 # Changed flags rebuild everything: each object depends on this record of them.
 $(BUILD)/flags: always
-	@mkdir -p $(BUILD)/tests
+	@mkdir -p $(BUILD)/tests $(BUILD)/docs $(BUILD)/exercises
 	@printf '%s\n' '$(COMPILE) $(LIBS)' | cmp -s - $@ || \
 	  printf '%s\n' '$(COMPILE) $(LIBS)' > $@
 .PHONY: always
@@ -145,6 +145,9 @@ always:
 $(BUILD)/%.o: src/%.c $(BUILD)/flags
 	$(call say,cc,$<)
 	$(Q)$(COMPILE) -MMD -MP -c $< -o $@
+
+# A measurement says how the program that made it was built.
+$(BUILD)/provenance.o: CPPFLAGS += -DBUILD_FLAGS='"$(strip $(CFLAGS) $(TARGET))"'
 
 # The default model, inside the program.
 EMBEDDED := chapters/06-full-model/kjv-mamba
@@ -190,7 +193,7 @@ $(eval $(call chapter_rules,7,$(upto_7)))
 # ground floor's. A chapter's tests are linked from its own floors and what they
 # need of the test bench, which reads golden files, compares, and makes small
 # models; the last one's also from the command.
-tests_0 := error memory random options file report
+tests_0 := error memory random options file provenance report
 tests_1 := rmsnorm
 tests_2 := silu conv1d
 tests_3 := discretization
@@ -200,7 +203,7 @@ tests_6 := json config safetensors parameters initialization checkpoint model \
            session tokenizer loss hostile
 tests_7 := cache sampling generation allocation command
 bench   := golden compare failing_memory scratch toy
-TESTS   := 0 $(CHAPTERS)
+TESTS   := 0 $(CHAPTERS) book
 
 tested = $(foreach name,$(1),$(BUILD)/tests/$(name).o)
 # The bench reads safetensors whatever floor is tested, and its memory, which
@@ -236,6 +239,116 @@ $(eval $(call test_rules,5,$(upto_5)))
 $(eval $(call test_rules,6,$(upto_6)))
 $(eval $(call test_rules,7,$(upto_7) $(command)))
 
+# --- The weaver, and its tests ----------------------------------------------
+# It fills the book in from the code and from what the programs print.
+weaver := text source run listing blocks prose notation weave
+woven   = $(patsubst %,$(BUILD)/docs/%.o,$(1))
+
+$(BUILD)/docs/%.o: docs/weave/%.c $(BUILD)/flags
+	$(call say,cc,$<)
+	$(Q)$(COMPILE) -MMD -MP -c $< -o $@
+
+$(BUILD)/weaver: $(call woven,$(weaver) main) $(call objects,$(floor_0))
+	$(call say,link,$@)
+	$(Q)$(LINK) $^ $(LIBS) -o $@
+
+tests_book := weave
+$(BUILD)/tests/weave.o: INCLUDE += -iquote docs/weave
+$(BUILD)/tests/chapterbook: $(call tested,$(tests_book)) \
+    $(call woven,$(weaver)) $(call objects,$(call linked,$(floor_0))) \
+    $(BUILD)/tests/bench.a
+	$(call say,link,$@)
+	$(Q)$(LINK) $^ $(LIBS) -lcriterion -o $@
+
+.PHONY: testbook
+testbook: $(BUILD)/tests/chapterbook
+	@ARGS="$(ARGS)" sh tests/run.sh $<
+
+# --- Exercises ----------------------------------------------------------------
+# A chapter's exercise to program: a stub for the reader, the book's solution,
+# and tests, which each of the two can be linked with. $(1) is the chapter,
+# $(2) its folder, $(3) the floors' files.
+define exercise_rules
+$(BUILD)/exercises/$(1)-%.o: $(2)/%.c $(BUILD)/flags
+	$$(call say,cc,$$<)
+	$$(Q)$$(COMPILE) -iquote tests -MMD -MP -c $$< -o $$@
+
+$(BUILD)/exercises/exercise$(1) $(BUILD)/exercises/solution$(1): \
+$(BUILD)/exercises/%$(1): $(BUILD)/exercises/$(1)-%.o \
+    $(BUILD)/exercises/$(1)-tests.o $(call objects,$(call linked,$(3))) \
+    $(BUILD)/tests/bench.a
+	$$(call say,link,$$@)
+	$$(Q)$$(LINK) $$^ $$(LIBS) -lcriterion -o $$@
+
+# The chapter's own tests, with the reader's MINE in place of the book's file
+# of the same name.
+$(BUILD)/exercises/mine$(1): $(call tested,$(tests_$(1))) \
+    $(call objects,$(filter-out $(basename $(notdir $(MINE))), \
+      $(call linked,$(3)))) $(BUILD)/tests/bench.a $(MINE) always
+	$$(Q)$$(COMPILE) -c $$(MINE) -o $(BUILD)/exercises/mine.o
+	$$(Q)$$(LINK) $(BUILD)/exercises/mine.o $$(filter %.o %.a,$$^) $$(LIBS) \
+	  -lcriterion -o $$@
+
+.PHONY: exercise$(1)
+exercise$(1): $(BUILD)/exercises/$(if $(MINE),mine,exercise)$(1)
+	@ARGS="$$(ARGS)" sh tests/run.sh $$<
+endef
+$(foreach k,$(CHAPTERS),$(eval \
+  $(call exercise_rules,$(k),chapters/$(chapter_$(k))/exercises,$(upto_$(k)))))
+
+stubs     := $(patsubst %,$(BUILD)/exercises/exercise%,$(CHAPTERS))
+solutions := $(patsubst %,$(BUILD)/exercises/solution%,$(CHAPTERS))
+
+# --- The book -----------------------------------------------------------------
+# What the programs print; a section of docs/command.sh is the command's.
+RUNS  := $(BUILD)/weave
+$(RUNS)/chapter%.txt: $(BUILD)/chapter%
+	$(call say,run,$<)
+	@mkdir -p $(RUNS)
+	@$< --tsv $(BUILD)/figures > $@.part
+	@mv $@.part $@
+
+$(RUNS)/command.txt: docs/command.sh $(BUILD)/minimamba
+	$(call say,run,$<)
+	@mkdir -p $(RUNS)
+	@sh docs/command.sh $(BUILD)/minimamba > $@.part
+	@mv $@.part $@
+
+# The pages of the book in their order; CHAPTER=3 asks for one alone.
+chapter_pages = $(wildcard $(patsubst %,chapters/$(chapter_$(1))/%, \
+                  README.md exercises/answers.md))
+BOOK  := $(wildcard docs/preface.md) \
+         $(foreach k,$(CHAPTERS),$(call chapter_pages,$(k))) \
+         $(wildcard docs/notation.md docs/ground-floor.md docs/files.md \
+           docs/command-line.md)
+# What else is read in the repository, and quotes nothing.
+ASIDE := README.md $(wildcard docs/README.*.md docs/*/README.md) \
+         $(wildcard tests/*/README.md)
+PAGES := $(if $(CHAPTER),$(call chapter_pages,$(CHAPTER)),$(BOOK))
+runs  := $(patsubst %,$(RUNS)/%.txt, \
+           $(if $(CHAPTER),chapter$(CHAPTER), \
+             $(patsubst %,chapter%,$(CHAPTERS)) command))
+# MEASURE=1 measures anew.
+ifneq ($(MEASURE),)
+  $(shell rm -f $(runs))
+endif
+
+.PHONY: weave figures book pdf check-book check-exercises
+weave: $(BUILD)/weaver $(runs)
+	@$(BUILD)/weaver --runs $(RUNS) $(if $(MEASURE),--measure) \
+	  --definitions $(RUNS)/definitions.tsv --pages "$(PAGES)"
+
+figures: $(runs)
+	@CHAPTER='$(CHAPTER)' MEASURE='$(MEASURE)' sh docs/figures.sh $(BUILD)
+
+book: weave
+	@sh docs/book/book.sh $(BUILD)/book
+	@echo 'The book is in $(BUILD)/book/index.html'
+
+pdf: weave
+	@sh docs/book/pdf.sh $(BUILD)/book/minimamba.pdf
+	@echo 'The PDF is $(BUILD)/book/minimamba.pdf'
+
 # --- What a reader asks for --------------------------------------------------
 # A target that needs more than make sets it up first, and then starts make
 # anew, which finds what has come.
@@ -251,23 +364,24 @@ tour: setup
 run-tour: all
 	@for k in $(CHAPTERS); do \
 	  printf '\n######## Chapter %s\n' $$k; \
-	  $(BUILD)/chapter$$k --tsv $(BUILD)/figures || exit 1; \
+	  $(MAKE) -s $(RUNS)/chapter$$k.txt && cat $(RUNS)/chapter$$k.txt || exit 1; \
 	done
 	@printf '\n######## The model writes\n\n'
 	@$(BUILD)/minimamba generate --prompt 'In the beginning' -n 400 \
 	  --temperature 0.7 --seed 1
-	@printf '\nThe chapters are in chapters/, the programs in $(BUILD)/.\n'
+	@printf '\n######## The book\n\n'
+	$(again) book
 	@printf 'Run one alone, and change it: make chapter3 ARGS="--help"\n'
 
 test: setup
 	$(again) run-tests
 
-run-tests: $(foreach k,$(TESTS),$(BUILD)/tests/chapter$(k))
+run-tests: $(foreach k,$(TESTS),$(BUILD)/tests/chapter$(k)) $(solutions)
 	@ARGS="$(ARGS)" sh tests/run.sh $^
 
 # --- What CI asks for --------------------------------------------------------
 # Each check stands for itself; `make check` sets up what they need, runs all.
-CHECKS := format floors builds sanitizers valgrind races arm64 mutants
+CHECKS := format floors book exercises builds sanitizers valgrind races arm64 mutants
 .PHONY: check run-checks mutants $(foreach c,$(CHECKS),check-$(c))
 
 check:
@@ -285,6 +399,18 @@ check-floors:
 	@sh tests/check/floors.sh '$(floor_0)' \
 	  $(foreach k,$(CHAPTERS),'$(filter-out $(beside_$(k)),$(floor_$(k))) \
 	  $(beside_$(k))') '$(command) minimamba'
+
+# Every quote is fresh, every definition quoted, every link and figure there.
+check-book: $(BUILD)/weaver $(runs)
+	@$(BUILD)/weaver --check --all --runs $(RUNS) \
+	  --definitions $(RUNS)/definitions.tsv --pages "$(BOOK) $(ASIDE)"
+	@CHECK=1 sh docs/figures.sh $(BUILD)
+	@STRICT=1 sh docs/book/book.sh $(BUILD)/book
+	@sh tests/check/book-pages.sh $(BUILD)/book
+
+# A stub that passed its tests would teach nothing.
+check-exercises: $(stubs)
+	@sh tests/check/exercises.sh $^
 
 check-builds:
 	@sh tests/check/builds.sh $(BUILD)
@@ -313,6 +439,13 @@ help:
 	@echo 'make test        set up what is missing, then all tests'
 	@echo 'make chapter4    one chapter; ARGS="--help" shows what it takes'
 	@echo 'make test4       the tests of one chapter (test0: the ground floor)'
+	@echo 'make exercise4   the chapter'\''s exercise: your code, its tests'
+	@echo '                 MINE=my/scan_cpu.c: its tests on your own file'
+	@echo 'make book        the site and the EPUB, in $(BUILD)/book/'
+	@echo 'make pdf         the PDF'
+	@echo 'make weave       fill listings, outputs and values in (MEASURE=1:'
+	@echo '                 measure anew; CHAPTER=4: one chapter alone)'
+	@echo 'make figures     draw the figures anew (the same variables)'
 	@echo 'make mutants     known mistakes, each of which the tests must notice'
 	@echo 'make check       everything CI checks'
 	@echo 'make setup       install what building and testing need'
@@ -321,4 +454,5 @@ help:
 	@echo 'Variables: CC=clang  BLAS=none  OPENMP=none  DEBUG=1 (sanitizers)'
 	@echo '           ARCH=x86-64-v3 (default native)  BUILD=folder  V=1'
 
--include $(wildcard $(BUILD)/*.d $(BUILD)/tests/*.d)
+-include $(wildcard $(BUILD)/*.d $(BUILD)/tests/*.d $(BUILD)/docs/*.d \
+           $(BUILD)/exercises/*.d)

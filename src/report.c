@@ -5,12 +5,17 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "provenance.h"
+
 void section(const char *name, const char *title) {
     printf("\n== %s: %s\n", name, title);
 }
 
 void section_measured(const char *name, const char *title) {
+    char where[256];
+    provenance(where, sizeof where);
     printf("\n== %s: %s (measured here)\n", name, title);
+    printf("measured-on = %s\n", where);
 }
 
 void value(const char *name, double number, int digits) {

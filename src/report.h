@@ -10,7 +10,8 @@ void section(const char *name, const char *title);
 
 // The same for a section whose numbers are timings of this machine, or follow
 // from them: its heading ends in "(measured here)", so that whoever compares
-// two runs knows which numbers may differ.
+// two runs knows which numbers may differ, and its first line is the value
+// measured-on, which says of which machine they are.
 void section_measured(const char *name, const char *title);
 
 // One named number with so many significant digits: "name = 0.123".

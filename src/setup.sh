@@ -1,8 +1,10 @@
 #!/bin/sh
 # Installs what is missing, with the machine's package manager, and says so
 # first. Usage: sh src/setup.sh build|check
-#   build  what building and testing need: compiler, OpenBLAS, cJSON, Criterion
-#   check  what `make check` needs besides: clang, valgrind, a cross compiler
+#   build  what building, testing and the book need: compiler, OpenBLAS, cJSON,
+#          Criterion, universal-ctags, pandoc, gnuplot
+#   check  what `make check` needs besides: clang, valgrind, a cross compiler,
+#          checkers of HTML and EPUB
 # CC and BLAS are taken from the environment, as in the Makefile.
 set -u
 what=${1:-build}
@@ -56,6 +58,11 @@ list_build() {
     header cjson/cJSON.h || need libcjson-dev cjson-devel cjson
     header criterion/criterion.h ||
         need libcriterion-dev criterion-devel criterion
+    # The book: names, pages, figures. Another ctags may have the name.
+    ctags --version 2>/dev/null | grep -q Universal ||
+        need universal-ctags ctags universal-ctags
+    has pandoc || need pandoc pandoc pandoc
+    has gnuplot || need gnuplot-nox gnuplot-minimal gnuplot
 }
 
 list_check() {
@@ -63,6 +70,8 @@ list_check() {
     has clang || need clang clang llvm
     has clang-format || need clang-format clang-tools-extra clang-format
     has valgrind || need valgrind valgrind -
+    has tidy || need tidy tidy tidy-html5
+    has epubcheck || need epubcheck - epubcheck
     [ "$system" = Linux ] || return
     echo 'int main(void) { return 0; }' |
         clang -fopenmp -x c - -o /dev/null 2>/dev/null ||
@@ -79,7 +88,8 @@ libc6-dev-arm64-cross" - -
 
 if [ "$manager" = none ]; then
     echo "setup: wanted apt-get, dnf or brew, found none of them; install a C" \
-        "compiler, OpenBLAS, cJSON and Criterion, then run make again" >&2
+        "compiler, OpenBLAS, cJSON, Criterion, universal-ctags, pandoc and" \
+        "gnuplot, then run make again" >&2
     # What is there may be enough all the same.
     header cjson/cJSON.h && header criterion/criterion.h && exit 0
     exit 1

@@ -11,6 +11,7 @@
 
 #include "compare.h"
 #include "failing_memory.h"
+#include "provenance.h"
 
 TestSuite(report, .fini = nothing_leaks);
 
@@ -20,9 +21,14 @@ Test(report, sections) {
     section("worked-example", "By hand");
     section_measured("timing", "How long it takes");
     capture_end(&printed);
-    cr_assert_str_eq(printed.out,
-                     "\n== worked-example: By hand\n"
-                     "\n== timing: How long it takes (measured here)\n");
+    char where[256], wanted[512];
+    provenance(where, sizeof where);
+    snprintf(wanted, sizeof wanted,
+             "\n== worked-example: By hand\n"
+             "\n== timing: How long it takes (measured here)\n"
+             "measured-on = %s\n",
+             where);
+    cr_assert_str_eq(printed.out, wanted);
     cr_assert_str_eq(printed.err, "");
 }
 

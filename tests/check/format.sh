@@ -1,7 +1,7 @@
 #!/bin/sh
 # Every C file is laid out as clang-format lays it out, within 80 columns.
 set -u
-files=$(find src chapters tests -name '*.[ch]')
+files=$(find src chapters tests docs -name '*.[ch]')
 clang-format --dry-run --Werror $files || exit 1
 wide=$(awk 'length > 80 { print FILENAME ":" FNR ": " length " columns" }' \
     $files Makefile)

@@ -13,7 +13,7 @@ done
 
 rm -rf "$folder"
 mkdir -p "$folder"
-cp -R Makefile src tests chapters "$folder/" || exit 1
+cp -R Makefile src tests chapters docs "$folder/" || exit 1
 cd "$folder" || exit 1
 log=$PWD/log
 # The copy is no part of a repository around it, in which `git apply` would look

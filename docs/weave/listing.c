@@ -1,0 +1,118 @@
+// Listings: a definition, a part of one, or a file, as a fenced block.
+#include <stdio.h>
+#include <string.h>
+
+#include "weave.h"
+
+enum { WIDEST = 80 };
+
+// What a listing's comment asks for: a file, a name in it, the text of a
+// comment; the last two may be empty.
+typedef struct {
+    char path[256], name[128], comment[256];
+} Request;
+
+static bool read_request(Request *request, const char *what) {
+    *request = (Request){.path = ""};
+    const char *quote = strchr(what, '"');
+    char rest[2];
+    char *before = request->path;
+    int words =
+        sscanf(what, "%255s %127[^\" ] %1[^\" ]", before, request->name, rest);
+    if (request->name[0] == '"')
+        request->name[0] = '\0';
+    if (!quote)
+        return words == 1 || words == 2;
+    if (words == 3 && rest[0] != '"')
+        return false;
+    return request->name[0] &&
+           sscanf(quote, "\"%255[^\"]\"", request->comment) == 1;
+}
+
+static const char *language(const char *path) {
+    const char *ending = strrchr(path, '.');
+    if (!ending)
+        return "text";
+    if (strcmp(ending, ".c") == 0 || strcmp(ending, ".h") == 0)
+        return "c";
+    return strcmp(ending, ".S") == 0 ? "asm" : ending + 1;
+}
+
+// The lines that the request means.
+static bool find_part(Part *part, Weaver *weaver, const Page *page, size_t line,
+                      const Request *request) {
+    Error err;
+    const Source *source;
+    if (!sources_file(&source, &weaver->sources, request->path, &err)) {
+        finding(weaver, page->path, line, "listing: %s", err.text);
+        return false;
+    }
+    bool whole_file = !request->name[0];
+    const char *name = whole_file ? request->path : request->name;
+    *part = (Part){source, 0, source->lines.count};
+    Definition *definition = sources_find(&weaver->sources, source->path, name);
+    if (definition) {
+        *part = definition->part;
+        if (!request->comment[0] && !definition->page)
+            definition->page = page->path;
+    } else if (!whole_file) {
+        finding(weaver, page->path, line,
+                "listing: wanted %s in %s, found no definition of that name",
+                name, request->path);
+        return false;
+    }
+    if (request->comment[0] && !part_under(part, request->comment)) {
+        finding(weaver, page->path, line,
+                "listing: wanted a comment with \"%s\" in %s of %s, found none",
+                request->comment, name, request->path);
+        return false;
+    }
+    return true;
+}
+
+// Another name of the same lines is quoted with them.
+static void quote_other_names(Weaver *weaver, const Page *page,
+                              const Part *part) {
+    for (size_t i = 0; i < weaver->sources.n_definitions; i++) {
+        Definition *one = &weaver->sources.definitions[i];
+        if (one->part.source == part->source &&
+            one->part.begin >= part->begin && one->part.end <= part->end &&
+            !one->page)
+            one->page = page->path;
+    }
+}
+
+bool render_listing(Text *text, Weaver *weaver, const Page *page, size_t line,
+                    const char *what) {
+    Request request;
+    if (!read_request(&request, what)) {
+        finding(weaver, page->path, line,
+                "listing: wanted FILE NAME \"COMMENT\", found '%s'", what);
+        return false;
+    }
+    Part part;
+    if (!find_part(&part, weaver, page, line, &request))
+        return false;
+    quote_other_names(weaver, page, &part);
+
+    text_printf(text, "[`%s`](%s%s)", request.path, way_to_root(weaver, page),
+                request.path);
+    if (request.comment[0])
+        text_printf(text, ", in `%s()`", request.name);
+    text_printf(text, "\n\n```%s\n", language(request.path));
+    size_t margin = request.comment[0]
+                        ? indentation(part.source->lines.line[part.begin])
+                        : 0;
+    for (size_t i = part.begin; i < part.end; i++) {
+        const char *code = part.source->lines.line[i];
+        size_t cut = indentation(code) < margin ? indentation(code) : margin;
+        text_printf(text, "%s\n", code + cut);
+        if (columns(code) > WIDEST)
+            finding(weaver, request.path, i + 1,
+                    "wanted at most %d columns in a listing, found %zu", WIDEST,
+                    columns(code));
+    }
+    text_printf(text, "```\n");
+    weaver->listings++;
+    return true;
+}

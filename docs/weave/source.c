@@ -1,0 +1,360 @@
+#include "source.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// --- Files -------------------------------------------------------------------
+
+static const char *const patterns[] = {
+    "src/*.[chS]",          "src/*.sh",
+    "tests/*.[ch]",         "docs/weave/*.[ch]",
+    "chapters/*/program.c", "chapters/*/exercises/*.[ch]"};
+
+bool sources_file(const Source **source, Sources *sources, const char *path,
+                  Error *err) {
+    for (size_t i = 0; i < sources->n_files; i++)
+        if (strcmp(sources->files[i]->path, path) == 0) {
+            *source = sources->files[i];
+            return true;
+        }
+    Arena *arena = sources->arena;
+    Source *file = keep(arena, sizeof *file);
+    file->path = keep_text(arena, path, strlen(path));
+    if (!lines_read(&file->lines, arena, path, err))
+        return false;
+    sources->files = keep_more(arena, sources->files, sources->n_files,
+                               sizeof *sources->files);
+    sources->files[sources->n_files++] = file;
+    *source = file;
+    return true;
+}
+
+static bool read_files(Sources *sources, Error *err) {
+    for (size_t p = 0; p < sizeof patterns / sizeof *patterns; p++) {
+        glob_t found;
+        if (glob(patterns[p], 0, NULL, &found) != 0)
+            continue;
+        bool ok = true;
+        const Source *source;
+        for (size_t i = 0; ok && i < found.gl_pathc; i++)
+            ok = sources_file(&source, sources, found.gl_pathv[i], err);
+        globfree(&found);
+        if (!ok)
+            return false;
+    }
+    if (sources->n_files == 0)
+        return fail(err, "src: wanted C files to quote, found none here");
+    return true;
+}
+
+static bool has_ending(const char *path, const char *ending) {
+    size_t size = strlen(path), wanted = strlen(ending);
+    return size >= wanted && strcmp(path + size - wanted, ending) == 0;
+}
+
+static bool is_c(const char *path) {
+    return has_ending(path, ".c") || has_ending(path, ".h");
+}
+
+// --- Where a definition begins and ends --------------------------------------
+
+static const char *line_of(const Part *part, size_t i) {
+    return part->source->lines.line[i];
+}
+
+static bool is_comment(const char *line) {
+    return begins_with(line + indentation(line), "//");
+}
+
+// The last line of what begins at this one: where all braces are closed and a
+// ';' or '}' ends the line. A macro goes on while its lines end in '\'.
+static size_t find_end(const Source *source, size_t begin, bool macro) {
+    int depth = 0;
+    for (size_t i = begin; i < source->lines.count; i++) {
+        const char *line = source->lines.line[i];
+        size_t size = strlen(line);
+        for (const char *c = line; *c; c++)
+            depth += (*c == '{') - (*c == '}');
+        char last = size ? line[size - 1] : '\0';
+        if (macro ? last != '\\' : depth == 0 && (last == ';' || last == '}'))
+            return i + 1;
+    }
+    return source->lines.count;
+}
+
+// A line that what follows belongs to: a return type on its own, or the
+// comment above.
+static bool belongs_below(const char *line) {
+    size_t size = strlen(line);
+    if (is_comment(line))
+        return true;
+    return size > 0 && line[0] != '#' && line[0] != ' ' &&
+           !strchr(";}", line[size - 1]);
+}
+
+static void take_what_is_above(Part *part) {
+    while (part->begin > 0 && belongs_below(line_of(part, part->begin - 1)))
+        part->begin--;
+}
+
+// --- What ctags finds --------------------------------------------------------
+
+static Definition *add(Sources *sources, const char *name, const char *kind,
+                       const Source *source, size_t begin, size_t end) {
+    sources->definitions =
+        keep_more(sources->arena, sources->definitions, sources->n_definitions,
+                  sizeof *sources->definitions);
+    Definition *new = &sources->definitions[sources->n_definitions++];
+    *new = (Definition){.name = keep_text(sources->arena, name, strlen(name)),
+                        .kind = keep_text(sources->arena, kind, strlen(kind)),
+                        .part = {source, begin, end},
+                        .line = begin + 1};
+    return new;
+}
+
+static bool is_include_guard(const char *name, const Source *source,
+                             size_t line) {
+    const char *text = source->lines.line[line];
+    const char *found = strstr(text, name);
+    return found && found[strlen(name)] == '\0' && line > 0 &&
+           begins_with(source->lines.line[line - 1], "#ifndef ");
+}
+
+// One line of ctags: name, kind, file, first line, last line or nothing.
+static bool add_tag(Sources *sources, char *line, Error *err) {
+    char *field[5] = {line};
+    for (int i = 1; i < 5; i++) {
+        field[i] = strchr(field[i - 1], '\t');
+        if (!field[i])
+            return fail(err, "ctags: wanted five fields, found '%s'", line);
+        *field[i]++ = '\0';
+    }
+    const char *name = field[0], *kind = field[1];
+    const Source *source;
+    if (!sources_file(&source, sources, field[2], err))
+        return false;
+    size_t begin = strtoul(field[3], NULL, 10);
+    size_t end = strtoul(field[4], NULL, 10);
+    if (begin == 0 || begin > source->lines.count || end > source->lines.count)
+        return fail(err, "%s: wanted line %zu, found %zu lines", field[2],
+                    begin, source->lines.count);
+    begin--;
+    bool macro = strcmp(kind, "macro") == 0;
+    if (macro && is_include_guard(name, source, begin))
+        return true;
+    // Criterion's macro looks like a function, to whom does not know it.
+    if (strcmp(name, "Test") == 0 || strcmp(name, "ParameterizedTest") == 0)
+        return true;
+    if (macro || end < begin + 1)
+        end = find_end(source, begin, macro);
+    add(sources, name, kind, source, begin, end);
+    return true;
+}
+
+static bool run_ctags(Sources *sources, Error *err) {
+    Text command = {.arena = sources->arena};
+    text_printf(&command, "ctags -x --language-force=C --kinds-C=+px-m "
+                          "'--_xformat=%%N\t%%K\t%%F\t%%n\t%%e' --fields=+ne");
+    for (size_t i = 0; i < sources->n_files; i++)
+        if (is_c(sources->files[i]->path))
+            text_printf(&command, " '%s'", sources->files[i]->path);
+    FILE *pipe = popen(command.bytes, "r");
+    if (!pipe)
+        return fail(err, "ctags: wanted to run it, found: %s", strerror(errno));
+    char line[4096];
+    bool ok = true;
+    while (ok && fgets(line, sizeof line, pipe)) {
+        line[strcspn(line, "\n")] = '\0';
+        ok = add_tag(sources, line, err);
+    }
+    int status = pclose(pipe);
+    if (ok && status != 0)
+        return fail(err,
+                    "ctags: wanted universal-ctags to end well, found status "
+                    "%d; make setup installs it",
+                    status);
+    return ok;
+}
+
+// --- One definition, several names -------------------------------------------
+
+// `typedef struct { .. } Scan;` is two tags that end on one line: the struct,
+// which knows where it begins, and the name.
+static void join_typedefs(Sources *sources) {
+    for (size_t i = 0; i < sources->n_definitions; i++) {
+        Definition *type = &sources->definitions[i];
+        if (strcmp(type->kind, "typedef") != 0)
+            continue;
+        for (size_t j = 0; j < sources->n_definitions; j++) {
+            const Definition *body = &sources->definitions[j];
+            if (body->part.source == type->part.source &&
+                body->part.end == type->part.end &&
+                body->part.begin < type->part.begin)
+                type->part.begin = body->part.begin;
+        }
+    }
+}
+
+static bool is_inside(const Part *inner, const Part *outer) {
+    return inner->source == outer->source && inner->begin >= outer->begin &&
+           inner->end <= outer->end;
+}
+
+// How well a name stands for its lines: the typedef before the struct's own
+// name, a name of our own before one that ctags made up.
+static int rank(const Definition *definition) {
+    if (strcmp(definition->kind, "prototype") == 0 ||
+        strcmp(definition->kind, "externvar") == 0)
+        return 0;
+    if (begins_with(definition->name, "__anon"))
+        return 0;
+    if (strcmp(definition->kind, "enumerator") == 0)
+        return 1;
+    return strcmp(definition->kind, "typedef") == 0 ? 3 : 2;
+}
+
+// A name inside a larger definition stands for that one: an enumerator for its
+// enum.
+static void widen(Sources *sources) {
+    for (size_t i = 0; i < sources->n_definitions; i++) {
+        Definition *one = &sources->definitions[i];
+        for (size_t j = 0; j < sources->n_definitions; j++) {
+            const Part *outer = &sources->definitions[j].part;
+            if (is_inside(&one->part, outer) && !is_inside(outer, &one->part))
+                one->part = *outer;
+        }
+    }
+}
+
+// Of the names of the same lines the best, and of those the first, is wanted.
+static void choose_wanted(Sources *sources) {
+    for (size_t i = 0; i < sources->n_definitions; i++) {
+        Definition *one = &sources->definitions[i];
+        one->wanted =
+            begins_with(one->part.source->path, "src/") && rank(one) > 0;
+        for (size_t j = 0; one->wanted && j < sources->n_definitions; j++) {
+            const Definition *other = &sources->definitions[j];
+            if (i == j || !is_inside(&one->part, &other->part) ||
+                !is_inside(&other->part, &one->part))
+                continue;
+            bool better =
+                rank(other) > rank(one) || (rank(other) == rank(one) && j < i);
+            if (better && rank(other) > 0)
+                one->wanted = false;
+        }
+    }
+}
+
+// --- Tests -------------------------------------------------------------------
+
+// Criterion's Test(suite, name) { .. } is suite.name; a ParameterizedTest names
+// its parameter first.
+static void add_tests(Sources *sources, const Source *source) {
+    for (size_t i = 0; i < source->lines.count; i++) {
+        const char *line = source->lines.line[i];
+        char suite[64], name[64];
+        if (sscanf(line, "Test(%63[a-z_0-9], %63[a-zA-Z_0-9]", suite, name) !=
+                2 &&
+            sscanf(line,
+                   "ParameterizedTest(%*[^,], %63[a-z_0-9], %63[a-zA-Z_0-9]",
+                   suite, name) != 2)
+            continue;
+        size_t end = i;
+        while (end < source->lines.count &&
+               strcmp(source->lines.line[end], "}") != 0)
+            end++;
+        if (end == source->lines.count)
+            continue;
+        char *full = keep_printf(sources->arena, "%s.%s", suite, name);
+        add(sources, full, "test", source, i, end + 1);
+        i = end;
+    }
+}
+
+// What is not C has no names in it: the file is one definition.
+static void add_whole(Sources *sources, const Source *source) {
+    Definition *file =
+        add(sources, source->path, "file", source, 0, source->lines.count);
+    file->wanted = begins_with(source->path, "src/");
+}
+
+bool sources_read(Sources *sources, Arena *arena, Error *err) {
+    *sources = (Sources){.arena = arena};
+    if (!read_files(sources, err) || !run_ctags(sources, err))
+        return false;
+    join_typedefs(sources);
+    widen(sources);
+    choose_wanted(sources);
+    for (size_t i = 0; i < sources->n_files; i++) {
+        const Source *source = sources->files[i];
+        if (is_c(source->path))
+            add_tests(sources, source);
+    }
+    for (size_t i = 0; i < sources->n_definitions; i++)
+        take_what_is_above(&sources->definitions[i].part);
+    for (size_t i = 0; i < sources->n_files; i++)
+        if (!is_c(sources->files[i]->path))
+            add_whole(sources, sources->files[i]);
+    return true;
+}
+
+// --- Finding -----------------------------------------------------------------
+
+Definition *sources_find(Sources *sources, const char *path, const char *name) {
+    Definition *found = NULL;
+    for (size_t i = 0; i < sources->n_definitions; i++) {
+        Definition *one = &sources->definitions[i];
+        if (strcmp(one->name, name) == 0 &&
+            strcmp(one->part.source->path, path) == 0 &&
+            (!found || rank(one) > rank(found)))
+            found = one;
+    }
+    return found;
+}
+
+bool sources_has_function(const Sources *sources, const char *name) {
+    for (size_t i = 0; i < sources->n_definitions; i++) {
+        const Definition *one = &sources->definitions[i];
+        if (strcmp(one->name, name) == 0 &&
+            (strcmp(one->kind, "function") == 0 ||
+             strcmp(one->kind, "macro") == 0 ||
+             strcmp(one->kind, "prototype") == 0))
+            return true;
+    }
+    return false;
+}
+
+bool part_under(Part *part, const char *comment) {
+    size_t at = part->begin;
+    while (at < part->end && !(is_comment(line_of(part, at)) &&
+                               strstr(line_of(part, at), comment)))
+        at++;
+    if (at == part->end)
+        return false;
+    size_t indent = indentation(line_of(part, at));
+    while (at > part->begin && is_comment(line_of(part, at - 1)) &&
+           indentation(line_of(part, at - 1)) == indent)
+        at--;
+
+    // Over the comment itself, then to the next one or to the block's end.
+    size_t end = at;
+    while (end < part->end && is_comment(line_of(part, end)))
+        end++;
+    for (; end < part->end; end++) {
+        const char *line = line_of(part, end);
+        if (is_blank(line) || line[0] == '#')
+            continue;
+        if (indentation(line) < indent ||
+            (indentation(line) == indent && is_comment(line)))
+            break;
+    }
+    while (end > at && is_blank(line_of(part, end - 1)))
+        end--;
+    part->begin = at;
+    part->end = end;
+    return true;
+}
