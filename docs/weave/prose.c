@@ -94,10 +94,10 @@ static const char *from_root(Arena *arena, const char *page, const char *path) {
     const char *slash = strrchr(page, '/');
     char *whole = keep_printf(arena, "%.*s%s",
                               (int)(slash ? slash + 1 - page : 0), page, path);
-    char *part[64];
+    char *part[64], *rest;
     size_t n = 0;
-    for (char *name = strtok(whole, "/"); name && n < 64;
-         name = strtok(NULL, "/"))
+    for (char *name = strtok_r(whole, "/", &rest); name && n < 64;
+         name = strtok_r(NULL, "/", &rest))
         if (strcmp(name, "..") == 0) {
             if (n-- == 0)
                 return NULL;

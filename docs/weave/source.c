@@ -80,7 +80,7 @@ static size_t find_end(const Source *source, size_t begin, bool macro) {
         for (const char *c = line; *c; c++)
             depth += (*c == '{') - (*c == '}');
         char last = size ? line[size - 1] : '\0';
-        if (macro ? last != '\\' : depth == 0 && (last == ';' || last == '}'))
+        if (macro ? last != '\\' : depth <= 0 && (last == ';' || last == '}'))
             return i + 1;
     }
     return source->lines.count;

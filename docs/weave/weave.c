@@ -95,7 +95,9 @@ static bool read_page(Page *page, Arena *arena, const char *path, Error *err) {
 // Each page that is named, in order.
 static bool weave_pages(Weaver *weaver, const char *pages, Error *err) {
     char *names = keep_text(weaver->arena, pages, strlen(pages));
-    for (char *name = strtok(names, " "); name; name = strtok(NULL, " ")) {
+    char *rest;
+    for (char *name = strtok_r(names, " ", &rest); name;
+         name = strtok_r(NULL, " ", &rest)) {
         Page page;
         if (!read_page(&page, weaver->arena, name, err))
             return false;

@@ -1,0 +1,719 @@
+// The weaver: what it fills into a page, and every failure it must notice, each
+// provoked in a small book of the test's own.
+#include "weave.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "compare.h"
+#include "scratch.h"
+
+// --- A small book
+// -------------------------------------------------------------
+
+static const char thing_h[] = "// A thing.\n"
+                              "#ifndef THING_H\n"
+                              "#define THING_H\n"
+                              "\n"
+                              "// What a thing is made of.\n"
+                              "typedef struct {\n"
+                              "    const float *delta;  // (L, d_inner)\n"
+                              "} Thing;\n"
+                              "\n"
+                              "// Twice the number.\n"
+                              "int twice(int number);\n"
+                              "\n"
+                              "#endif\n";
+
+static const char thing_c[] = "#include \"thing.h\"\n"
+                              "\n"
+                              "enum { LEAST = 1, MOST = 9 };\n"
+                              "\n"
+                              "// How often.\n"
+                              "#define OFTEN 2\n"
+                              "\n"
+                              "static const int table[] = {\n"
+                              "    1,\n"
+                              "    2,\n"
+                              "};\n"
+                              "\n"
+                              "int twice(int number) {\n"
+                              "    // The sum\n"
+                              "    // of two.\n"
+                              "    int sum = number;\n"
+                              "    if (sum)\n"
+                              "        sum += number;\n"
+                              "\n"
+                              "    // And back.\n"
+                              "    return sum;\n"
+                              "}\n";
+
+static const char test_c[] = "Test(thing, doubles) {\n"
+                             "    check(twice(2) == 4);\n"
+                             "}\n";
+
+static const char printed[] = "before\n"
+                              "\n"
+                              "== by-hand: Two numbers\n"
+                              "\n"
+                              "  x     twice\n"
+                              "  2     4.00001\n"
+                              "the-sum = 6.25\n"
+                              "parameters = 129135360\n"
+                              "tiny = 0.0000123\n"
+                              "word = a sentence\n"
+                              "\n"
+                              "== timing: How long (measured here)\n"
+                              "measured-on = a machine\n"
+                              "seconds = 1.5\n"
+                              "\n"
+                              "== other: The rest\n"
+                              "the-end = 1\n"
+                              "the-end = 2\n"
+                              "no-number = one\n";
+
+#define WHOLE_SOURCE                                                           \
+    "<!-- listing: src/thing.c -->\n<!-- /listing -->\n"                       \
+    "<!-- listing: src/thing.h Thing -->\n<!-- /listing -->\n"
+
+static void make_directory(const char *name) {
+    cr_assert(mkdir(scratch(name), 0777) == 0, "cannot make %s", name);
+}
+
+static void book_begin(void) {
+    scratch_begin();
+    static const char *const directories[] = {
+        "src", "tests", "chapters", "chapters/01-thing", "runs", "docs"};
+    for (size_t i = 0; i < sizeof directories / sizeof *directories; i++)
+        make_directory(directories[i]);
+    scratch_text("src/thing.h", thing_h);
+    scratch_text("src/thing.c", thing_c);
+    scratch_text("tests/thing.c", test_c);
+    scratch_text("chapters/01-thing/program.c", "int main(void) {\n}\n");
+    scratch_text("runs/chapter1.txt", printed);
+    scratch_text("docs/books.bib", "@book{key1,\n title = {T}}\n");
+    cr_assert(chdir(scratch("")) == 0);
+}
+
+static void book_end(void) {
+    cr_assert(chdir("/") == 0);
+    scratch_end();
+}
+
+TestSuite(weave, .init = book_begin, .fini = book_end);
+
+static const char readme[] = "chapters/01-thing/README.md";
+
+// The weaver's status; what it prints goes to *said.
+static int weave(Captured *said, const char *option, const char *pages) {
+    char *argv[] = {"weave",       "--runs",       "runs", "--pages",
+                    (char *)pages, (char *)option, NULL};
+    capture_begin(said);
+    int status = weave_run(option ? 6 : 5, argv);
+    capture_end(said);
+    return status;
+}
+
+// Weaves this page, which must go well, and returns what it has become; free().
+static char *woven(const char *page) {
+    Captured said;
+    scratch_text(readme, page);
+    cr_assert_eq(weave(&said, NULL, readme), 0, "%s", said.err);
+    size_t size;
+    return read_bytes(scratch(readme), &size);
+}
+
+static void check_woven(const char *page, const char *wanted) {
+    char *found = woven(page);
+    cr_assert_str_eq(found, wanted);
+    free(found);
+}
+
+// This page must pass the checks.
+static void check_passes(const char *page) {
+    Captured said;
+    scratch_text(readme, page);
+    cr_assert_eq(weave(&said, "--check", readme), 0, "%s", said.err);
+    cr_assert_str_eq(said.err, "");
+}
+
+// It must not, and the finding names the place and has this part.
+static void check_finds_in(const char *path, const char *page, unsigned line,
+                           const char *part) {
+    Captured said;
+    scratch_text(readme, page);
+    cr_assert_eq(weave(&said, "--check", readme), 1, "found nothing");
+    char place[128];
+    snprintf(place, sizeof place, "%s:%u: ", path, line);
+    cr_assert(strstr(said.err, place), "wanted %s, found: %s", place, said.err);
+    cr_assert(strstr(said.err, part), "wanted %s, found: %s", part, said.err);
+    cr_assert(strstr(said.err, "weave: 1 findings"), "found: %s", said.err);
+}
+
+static void check_finds(const char *page, unsigned line, const char *part) {
+    check_finds_in(readme, page, line, part);
+}
+
+// --- Listings
+// -----------------------------------------------------------------
+
+#define FROM_C "[`src/thing.c`](../../src/thing.c)"
+#define FROM_H "[`src/thing.h`](../../src/thing.h)"
+
+Test(weave, fills_a_function_in) {
+    check_woven("# T\n\n<!-- listing: src/thing.c twice -->\n"
+                "<!-- /listing -->\n\nEnd\n",
+                "# T\n\n<!-- listing: src/thing.c twice -->\n" FROM_C
+                "\n\n```c\nint twice(int number) {\n    // The sum\n"
+                "    // of two.\n    int sum = number;\n    if (sum)\n"
+                "        sum += number;\n\n    // And back.\n"
+                "    return sum;\n}\n```\n<!-- /listing -->\n\nEnd\n");
+}
+
+Test(weave, takes_the_comment_above_along) {
+    check_woven("<!-- listing: src/thing.h Thing -->\n<!-- /listing -->\n",
+                "<!-- listing: src/thing.h Thing -->\n" FROM_H
+                "\n\n```c\n// What a thing is made of.\ntypedef struct {\n"
+                "    const float *delta;  // (L, d_inner)\n} Thing;\n```\n"
+                "<!-- /listing -->\n");
+}
+
+Test(weave, finds_prototypes_in_headers) {
+    check_woven("<!-- listing: src/thing.h twice -->\n<!-- /listing -->\n",
+                "<!-- listing: src/thing.h twice -->\n" FROM_H
+                "\n\n```c\n// Twice the number.\nint twice(int number);\n"
+                "```\n<!-- /listing -->\n");
+}
+
+Test(weave, finds_an_enum_by_its_members) {
+    check_woven("<!-- listing: src/thing.c MOST -->\n<!-- /listing -->\n",
+                "<!-- listing: src/thing.c MOST -->\n" FROM_C
+                "\n\n```c\nenum { LEAST = 1, MOST = 9 };\n```\n"
+                "<!-- /listing -->\n");
+}
+
+Test(weave, finds_macros_and_tables) {
+    char *page = woven("<!-- listing: src/thing.c OFTEN -->\n"
+                       "<!-- /listing -->\n"
+                       "<!-- listing: src/thing.c table -->\n"
+                       "<!-- /listing -->\n");
+    cr_assert(strstr(page, "// How often.\n#define OFTEN 2\n```\n"), "%s",
+              page);
+    cr_assert(strstr(page, "static const int table[] = {\n    1,\n    2,\n"
+                           "};\n```\n"),
+              "%s", page);
+    free(page);
+}
+
+Test(weave, finds_tests_by_suite_and_name) {
+    char *page = woven("<!-- listing: tests/thing.c thing.doubles -->\n"
+                       "<!-- /listing -->\n");
+    cr_assert(strstr(page, "```c\nTest(thing, doubles) {\n"
+                           "    check(twice(2) == 4);\n}\n```\n"),
+              "%s", page);
+    free(page);
+}
+
+Test(weave, takes_the_part_under_a_comment) {
+    char *page = woven("<!-- listing: src/thing.c twice \"of two\" -->\n"
+                       "<!-- /listing -->\n"
+                       "<!-- listing: src/thing.c twice \"back\" -->\n"
+                       "<!-- /listing -->\n");
+    cr_assert(strstr(page, FROM_C ", in `twice()`\n\n```c\n// The sum\n"
+                                  "// of two.\nint sum = number;\nif (sum)\n"
+                                  "    sum += number;\n```\n"),
+              "%s", page);
+    cr_assert(strstr(page, "```c\n// And back.\nreturn sum;\n```\n"), "%s",
+              page);
+    free(page);
+}
+
+Test(weave, takes_a_whole_file) {
+    char *page = woven("<!-- listing: src/thing.c -->\n<!-- /listing -->\n");
+    cr_assert(strstr(page, thing_c), "%s", page);
+    free(page);
+}
+
+Test(weave, weaving_again_changes_nothing) {
+    char *once = woven(WHOLE_SOURCE "<!-- output: chapter1 by-hand -->\n"
+                                    "<!-- /output -->\n\nIt is "
+                                    "<!-- value: chapter1 the-sum -->"
+                                    "<!-- /value -->.\n");
+    Captured said;
+    cr_assert_eq(weave(&said, NULL, readme), 0, "%s", said.err);
+    cr_assert_null(strstr(said.out, readme), "written: %s", said.out);
+    size_t size;
+    char *twice = read_bytes(scratch(readme), &size);
+    cr_assert_str_eq(once, twice);
+    check_passes(once);
+    free(once);
+    free(twice);
+}
+
+Test(weave, notices_a_stale_listing) {
+    char *page = woven("<!-- listing: src/thing.c twice -->\n"
+                       "<!-- /listing -->\n");
+    char *code = replaced(thing_c, "sum += number", "sum *= number");
+    scratch_text("src/thing.c", code);
+    check_finds(page, 10, "wanted '        sum *= number;'");
+    free(page);
+    free(code);
+}
+
+Test(weave, notices_a_name_that_is_gone) {
+    check_finds("<!-- listing: src/thing.c thrice -->\n<!-- /listing -->\n", 1,
+                "wanted thrice in src/thing.c");
+}
+
+Test(weave, notices_a_file_that_is_gone) {
+    check_finds("<!-- listing: src/other.c thrice -->\n<!-- /listing -->\n", 1,
+                "src/other.c");
+}
+
+Test(weave, notices_a_comment_that_is_gone) {
+    check_finds("<!-- listing: src/thing.c twice \"the difference\" -->\n"
+                "<!-- /listing -->\n",
+                1, "a comment with \"the difference\" in twice");
+}
+
+Test(weave, notices_a_listing_that_is_not_closed) {
+    check_finds("<!-- listing: src/thing.c twice -->\n\nText\n", 1,
+                "wanted <!-- /listing --> after it");
+    check_finds("a\n<!-- listing: src/thing.c twice -->\n"
+                "<!-- output: chapter1 by-hand from \"x\" to \"twice\" -->\n"
+                "[`make chapter1`](../../chapters/01-thing/program.c): "
+                "Two numbers\n\n```text\n  x     twice\n```\n"
+                "<!-- /output -->\n",
+                2, "wanted <!-- /listing --> after it");
+}
+
+Test(weave, notices_a_request_it_cannot_read) {
+    check_finds("<!-- listing: src/thing.c twice and more -->\n"
+                "<!-- /listing -->\n",
+                1, "wanted FILE NAME");
+}
+
+Test(weave, notices_a_wide_listing) {
+    char *code = replaced(thing_c, "    1,\n",
+                          "    1,  // xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+                          "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n");
+    scratch_text("src/thing.c", code);
+    char *page = "<!-- listing: src/thing.c table -->\n<!-- /listing -->\n";
+    Captured said;
+    scratch_text(readme, page);
+    cr_assert_eq(weave(&said, NULL, readme), 1);
+    cr_assert(strstr(said.err, "src/thing.c:9: wanted at most 80 columns"),
+              "%s", said.err);
+    free(code);
+}
+
+Test(weave, notices_a_wide_block_of_its_own) {
+    check_finds("```text\n12345678901234567890123456789012345678901234567890"
+                "1234567890123456789012345678901\n```\n",
+                2, "wanted at most 80 columns in a listing, found 81");
+}
+
+// --- Outputs
+// ------------------------------------------------------------------
+
+#define MADE_BY "[`make chapter1`](../../chapters/01-thing/program.c): "
+
+Test(weave, fills_an_output_in) {
+    check_woven("<!-- output: chapter1 by-hand -->\n<!-- /output -->\n",
+                "<!-- output: chapter1 by-hand -->\n" MADE_BY
+                "Two numbers\n\n```text\n  x     twice\n  2     4.00001\n"
+                "the-sum = 6.25\nparameters = 129135360\ntiny = 0.0000123\n"
+                "word = a sentence\n```\n<!-- /output -->\n");
+}
+
+Test(weave, fills_a_part_of_an_output_in) {
+    check_woven(
+        "<!-- output: chapter1 by-hand from \"  2\" to \"sum\" -->\n"
+        "<!-- /output -->\n",
+        "<!-- output: chapter1 by-hand from \"  2\" to \"sum\" -->\n" MADE_BY
+        "Two numbers\n\n```text\n  2     4.00001\n"
+        "the-sum = 6.25\n```\n<!-- /output -->\n");
+}
+
+// The page with an output in it, one part of it replaced.
+static char *changed_output(const char *section, const char *find,
+                            const char *by) {
+    char opening[64];
+    snprintf(opening, sizeof opening,
+             "<!-- output: chapter1 %s -->\n<!-- /output -->\n", section);
+    char *page = woven(opening), *changed = replaced(page, find, by);
+    free(page);
+    return changed;
+}
+
+Test(weave, notices_a_stale_text_in_an_output) {
+    char *page = changed_output("by-hand", "a sentence", "no sentence");
+    check_finds(page, 10, "wanted 'word = a sentence', found 'word = no");
+    free(page);
+}
+
+Test(weave, notices_a_stale_number_in_an_output) {
+    char *page = changed_output("by-hand", "4.00001", "4.01001");
+    check_finds(page, 6, "is stale");
+    free(page);
+    page = changed_output("by-hand", "129135360", "129135361");
+    check_finds(page, 8, "is stale");
+    free(page);
+}
+
+Test(weave, notices_a_line_too_many_in_an_output) {
+    char *page = changed_output("by-hand", "the-sum", "\nthe-sum");
+    check_finds(page, 7, "is stale");
+    free(page);
+}
+
+Test(weave, lets_rounding_pass) {
+    char *page = changed_output("by-hand", "     4.00001", "  4.00002");
+    check_passes(page);
+    // And leaves it as it is.
+    check_woven(page, page);
+    free(page);
+}
+
+Test(weave, notices_a_section_that_is_gone) {
+    check_finds("<!-- output: chapter1 by-foot -->\n<!-- /output -->\n", 1,
+                "wanted the section 'by-foot' of chapter1");
+}
+
+Test(weave, notices_lines_that_are_gone) {
+    check_finds("<!-- output: chapter1 by-hand from \"thrice\" -->\n"
+                "<!-- /output -->\n",
+                1, "wanted lines from \"thrice\"");
+    check_finds("<!-- output: chapter1 by-hand to \"thrice\" -->\n"
+                "<!-- /output -->\n",
+                1, "to \"thrice\"");
+}
+
+Test(weave, notices_a_run_that_is_missing) {
+    check_finds("<!-- output: chapter9 by-hand -->\n<!-- /output -->\n", 1,
+                "runs/chapter9.txt");
+}
+
+Test(weave, notices_two_sections_of_one_name) {
+    scratch_text("runs/chapter1.txt", "== a: One\n1\n\n== a: Two\n2\n");
+    check_finds("<!-- output: chapter1 a -->\n<!-- /output -->\n", 1,
+                "wanted one section 'a', found two");
+}
+
+// --- Measurements
+// -------------------------------------------------------------
+
+Test(weave, measured_output_stays_until_asked_for) {
+    char *page = changed_output("timing", "1.5", "2.75");
+    check_passes(page);
+    check_woven(page, page);
+    Captured said;
+    cr_assert_eq(weave(&said, "--measure", readme), 0, "%s", said.err);
+    size_t size;
+    char *anew = read_bytes(scratch(readme), &size);
+    cr_assert(strstr(anew, "seconds = 1.5\n"), "%s", anew);
+    free(page);
+    free(anew);
+}
+
+Test(weave, notices_a_measured_output_that_has_lost_its_provenance) {
+    char *page = changed_output("timing", "measured-on = a machine\n", "");
+    check_finds(page, 5, "is stale");
+    free(page);
+}
+
+Test(weave, notices_a_measured_output_with_other_names) {
+    char *page = changed_output("timing", "seconds", "minutes");
+    check_finds(page, 6, "is stale");
+    free(page);
+}
+
+Test(weave, notices_a_measured_value_without_provenance) {
+    check_finds("It took <!-- value: chapter1 seconds -->1.4<!-- /value -->.\n",
+                1, "wanted the value measured-on on this page");
+    check_passes("It took <!-- value: chapter1 seconds -->1.4<!-- /value -->\n"
+                 "on <!-- value: chapter1 measured-on -->that<!-- /value -->."
+                 "\n");
+}
+
+Test(weave, notices_a_measured_value_that_is_missing) {
+    check_finds("It took <!-- value: chapter1 seconds --><!-- /value -->\n"
+                "on <!-- value: chapter1 measured-on -->that<!-- /value -->."
+                "\n",
+                1, "value seconds is stale");
+}
+
+Test(weave, notices_a_measured_figure_without_provenance) {
+    scratch_text("chapters/01-thing/time.gp", "# measured\nplot x\n");
+    scratch_text("chapters/01-thing/time.svg", "<svg/>\n");
+    check_finds("![Time grows](time.svg)\n", 1,
+                "figure time.svg is measured: wanted the value measured-on");
+    check_passes("![Time grows](time.svg)\n\nOn "
+                 "<!-- value: chapter1 measured-on -->that<!-- /value -->.\n");
+}
+
+// --- Values
+// -------------------------------------------------------------------
+
+#define VALUE(what, text) "a <!-- value: " what " -->" text "<!-- /value --> b"
+
+Test(weave, fills_values_in) {
+    check_woven(
+        VALUE("chapter1 the-sum", "") " and " VALUE("chapter1 word", "") "\n",
+        VALUE("chapter1 the-sum", "6.25") " and " VALUE("chapter1 word",
+                                                        "a sentence") "\n");
+}
+
+Test(weave, gives_values_a_readers_form) {
+    check_woven(
+        VALUE("chapter1 the-sum %.1f", "") "\n" VALUE(
+            "chapter1 the-sum %.2g",
+            "") "\n" VALUE("chapter1 parameters %'d",
+                           "") "\n" VALUE("chapter1 tiny %.2g",
+                                          "") "\n" VALUE("chapter1 parameters "
+                                                         "%.1e",
+                                                         "") "\n",
+        VALUE("chapter1 the-sum %.1f", "6.2") "\n" VALUE(
+            "chapter1 the-sum %.2g",
+            "6.2") "\n" VALUE("chapter1 parameters %'d",
+                              "129,135,360") "\n" VALUE("chapter1 tiny %.2g",
+                                                        "1.2·10⁻⁵") "\n" VALUE("chapter1 parameters %.1e",
+                                                                               "1.3·10⁸") "\n");
+}
+
+Test(weave, notices_a_stale_value) {
+    check_finds(VALUE("chapter1 the-sum", "6.35") "\n", 1,
+                "value the-sum is stale: wanted '6.25', found '6.35'");
+    check_finds(VALUE("chapter1 parameters %'d", "129,135,361") "\n", 1,
+                "is stale");
+    check_finds(VALUE("chapter1 tiny %.2g", "1.2·10⁻⁴") "\n", 1, "is stale");
+    check_finds(VALUE("chapter1 word", "") "\n", 1, "is stale");
+}
+
+Test(weave, notices_a_value_that_is_gone) {
+    check_finds(VALUE("chapter1 the-product", "1") "\n", 1,
+                "wanted 'the-product' of chapter1");
+}
+
+Test(weave, notices_a_value_printed_twice) {
+    check_finds(VALUE("chapter1 the-end", "1") "\n", 1,
+                "wanted one 'the-end' of chapter1, found several");
+}
+
+Test(weave, notices_a_format_that_does_not_fit) {
+    check_finds(VALUE("chapter1 no-number %.2f", "1") "\n", 1,
+                "wanted a number for the format %.2f, found 'one'");
+    check_finds(VALUE("chapter1 the-sum %s", "1") "\n", 1, "wanted a format");
+    check_finds(VALUE("chapter1 the-sum %.2fx", "1") "\n", 1,
+                "wanted a format");
+}
+
+Test(weave, notices_a_value_that_is_not_closed) {
+    check_finds("a <!-- value: chapter1 the-sum -->\n", 1,
+                "wanted <!-- /value --> on the same line");
+}
+
+Test(weave, notices_a_value_that_begins_its_line) {
+    check_finds("<!-- value: chapter1 the-sum -->6.25<!-- /value -->\n", 1,
+                "wanted a word before it on its line");
+}
+
+// --- Coverage
+// -----------------------------------------------------------------
+
+Test(weave, demands_every_definition) {
+    Captured said;
+    scratch_text(readme, "<!-- listing: src/thing.c twice -->\n"
+                         "<!-- /listing -->\n"
+                         "<!-- listing: src/thing.c twice \"back\" -->\n"
+                         "<!-- /listing -->\n");
+    cr_assert_eq(weave(&said, "--all", readme), 1);
+    cr_assert(strstr(said.err, "src/thing.c:3: wanted the enumerator LEAST "
+                               "quoted in the book, found it nowhere\n"),
+              "%s", said.err);
+    cr_assert(strstr(said.err, "src/thing.c:6: wanted the macro OFTEN"), "%s",
+              said.err);
+    cr_assert(strstr(said.err, "src/thing.c:8: wanted the variable table"),
+              "%s", said.err);
+    cr_assert(strstr(said.err, "src/thing.h:8: wanted the typedef Thing"), "%s",
+              said.err);
+    cr_assert(strstr(said.err, "weave: 4 findings"), "%s", said.err);
+    cr_assert(strstr(said.out, "definitions quoted: 1 of 5, 20 %\n"), "%s",
+              said.out);
+}
+
+Test(weave, is_content_with_all_of_them) {
+    Captured said;
+    scratch_text(readme, WHOLE_SOURCE);
+    cr_assert_eq(weave(&said, "--all", readme), 0, "%s", said.err);
+    cr_assert(strstr(said.out, "definitions quoted: 5 of 5, 100 %\n"), "%s",
+              said.out);
+}
+
+Test(weave, a_part_is_not_the_whole) {
+    Captured said;
+    scratch_text(readme, "<!-- listing: src/thing.c twice \"back\" -->\n"
+                         "<!-- /listing -->\n");
+    cr_assert_eq(weave(&said, "--all", readme), 1);
+    cr_assert(strstr(said.err, "src/thing.c:13: wanted the function twice"),
+              "%s", said.err);
+}
+
+Test(weave, writes_where_each_definition_is_quoted) {
+    Captured said;
+    scratch_text(readme, WHOLE_SOURCE);
+    cr_assert_eq(weave(&said, "--definitions=table.tsv", readme), 0, "%s",
+                 said.err);
+    size_t size;
+    char *table = read_bytes(scratch("table.tsv"), &size);
+    cr_assert(strstr(table, "name\tkind\tfile\tpage\tlisting\n"), "%s", table);
+    cr_assert(strstr(table, "twice\tfunction\tsrc/thing.c\t"
+                            "chapters/01-thing/README.md\tsrc/thing.c"),
+              "%s", table);
+    cr_assert_null(strstr(table, "__anon"), "%s", table);
+    free(table);
+}
+
+// --- Prose
+// --------------------------------------------------------------------
+
+Test(weave, notices_a_dead_link) {
+    check_finds("# T\n\nSee [it](gone.md).\n", 3,
+                "wanted a file at gone.md, found none");
+    check_finds("See [it](../../../outside.md).\n", 1, "wanted a file at");
+    check_passes("See [it](program.c), [that](https://example.org/x), "
+                 "[src](../../src/thing.c), [here](../01-thing).\n");
+}
+
+Test(weave, notices_a_dead_heading) {
+    check_finds("# The `first` one\n\n[a](#the-second-one)\n", 3,
+                "wanted a heading 'the-second-one'");
+    check_passes("# The `first` one, (again)!\n\n## Twice\n\n## Twice\n\n"
+                 "[a](#the-first-one-again) [b](README.md#twice-1)\n");
+    check_finds("## Twice\n\n## Twice\n\n[b](#twice-2)\n", 5,
+                "wanted a heading 'twice-2'");
+}
+
+Test(weave, a_heading_in_a_listing_is_none) {
+    check_finds("# T\n\n```sh\n# a comment\n```\n\n[b](#a-comment)\n", 7,
+                "wanted a heading 'a-comment'");
+}
+
+Test(weave, notices_a_dead_reference) {
+    check_finds("[A 1999](../../docs/books.bib#key2)\n", 1,
+                "wanted the entry 'key2' in docs/books.bib");
+    check_passes("[A 1999](../../docs/books.bib#key1)\n");
+}
+
+Test(weave, notices_a_dead_figure) {
+    check_finds("![A curve](curve.svg)\n", 1,
+                "wanted a file at curve.svg, found none");
+    check_finds("<img src=\"curve.svg\" alt=\"A curve\">\n", 1,
+                "wanted a file at curve.svg, found none");
+}
+
+Test(weave, notices_a_picture_without_alt_text) {
+    scratch_text("chapters/01-thing/curve.svg", "<svg/>\n");
+    check_finds("# T\n\n![](curve.svg)\n", 3, "wanted alt text, found none");
+    check_finds("![ ](curve.svg)\n", 1, "wanted alt text, found none");
+    check_finds("<img src=\"curve.svg\">\n", 1, "wanted alt text, found none");
+    check_finds("<img src=\"curve.svg\" alt=\"\">\n", 1, "wanted alt text");
+    check_passes("![A curve\nthat rises](curve.svg)\n");
+}
+
+Test(weave, notices_a_function_that_is_renamed) {
+    check_finds("It calls `thrice()`.\n", 1,
+                "wanted a function of the name in `thrice()`");
+    check_passes("It calls `twice()` and `libc_function` and `f(x)`.\n");
+}
+
+Test(weave, notices_a_number_typed_by_hand) {
+    check_finds("# T\n\nThe error is 0.25 here.\n", 3, "found 0.25");
+    check_finds("| a | 1.5 |\n", 1, "found 1.5");
+    check_passes("## 1.2 In a heading\n\nIn section 3.2, equations (2.1) and "
+                 "2.2, `0.5`, $0.5 + x$,\nversion 1.2, figure 1.1; "
+                 "[it](https://example.org/1.5), and 16 of 20.\n\n"
+                 "```text\n0.25\n```\n");
+    check_passes("It is <!-- value: chapter1 the-sum -->6.25<!-- /value -->."
+                 "\n");
+}
+
+Test(weave, notices_a_footnote_without_its_text) {
+    check_finds("A word[^note].\n", 1, "[^note]: wanted its text");
+    check_finds("A word.\n\n[^note]: Text.\n", 3,
+                "[^note]: wanted a reference");
+    check_passes("A word[^note].\n\n[^note]: Text.\n");
+}
+
+// --- Notation
+// -----------------------------------------------------------------
+
+static const char notation[] = "docs/notation.md";
+
+static int check_table(Captured *said, const char *table) {
+    scratch_text(notation, table);
+    return weave(said, "--check", notation);
+}
+
+Test(weave, accepts_the_notation_that_headers_have) {
+    Captured said;
+    cr_assert_eq(check_table(&said, "| code | shape |\n|---|---|\n"
+                                    "| `delta` | `(L, d_inner)` |\n"
+                                    "| `Thing` | |\n"),
+                 0, "%s", said.err);
+}
+
+Test(weave, notices_a_symbol_that_is_gone) {
+    Captured said;
+    cr_assert_eq(check_table(&said, "| `delta`, `gamma` | |\n"), 1);
+    cr_assert(strstr(said.err, "docs/notation.md:1: notation: wanted gamma"),
+              "%s", said.err);
+}
+
+Test(weave, notices_a_shape_that_is_another) {
+    Captured said;
+    cr_assert_eq(check_table(&said, "\n| `delta` | `(L, N)` |\n"), 1);
+    cr_assert(strstr(said.err, "docs/notation.md:2: notation: wanted delta"),
+              "%s", said.err);
+}
+
+Test(weave, notices_a_table_without_rows) {
+    Captured said;
+    cr_assert_eq(check_table(&said, "# Notation\n"), 1);
+    cr_assert(strstr(said.err, "wanted rows"), "%s", said.err);
+}
+
+// --- The command line
+// ---------------------------------------------------------
+
+Test(weave, wants_pages) {
+    Captured said;
+    char *argv[] = {"weave", NULL};
+    capture_begin(&said);
+    int status = weave_run(1, argv);
+    capture_end(&said);
+    cr_assert_eq(status, 2);
+    cr_assert(strstr(said.err, "--pages: wanted pages"), "%s", said.err);
+}
+
+Test(weave, names_a_page_that_is_missing) {
+    Captured said;
+    cr_assert_eq(weave(&said, NULL, "docs/gone.md"), 1);
+    cr_assert(strstr(said.err, "docs/gone.md"), "%s", said.err);
+}
+
+Test(weave, checking_changes_nothing) {
+    Captured said;
+    const char *page = "<!-- listing: src/thing.c twice -->\n"
+                       "<!-- /listing -->\n";
+    scratch_text(readme, page);
+    cr_assert_eq(weave(&said, "--check", readme), 1);
+    size_t size;
+    char *after = read_bytes(scratch(readme), &size);
+    cr_assert_str_eq(after, page);
+    free(after);
+}
