@@ -1,6 +1,6 @@
 # The looks that all figures share. The Makefile runs it before a figure's own
 # script, with `data` and `figure` set: where the tables are, what to write.
-set terminal svg size 720,400 dynamic enhanced font "sans-serif,16" \
+set terminal svg size 720,400 dynamic enhanced font "sans-serif,20" \
   linewidth 1.5 dashlength 1.2
 set output figure
 

@@ -19,7 +19,7 @@ int command_init(int argc, char **argv);
 int command_scan(int argc, char **argv);
 int command_backends(int argc, char **argv);
 
-// --- What several verbs share ---------------------------------------------
+// --- What several verbs share ------------------------------------------------
 
 // Tokens of a sequence that go through the model at once.
 enum { COMMAND_CHUNK = 256 };

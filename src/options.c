@@ -29,9 +29,9 @@ static int print_help(const CommandLine *line) {
             snprintf(letter, sizeof letter, "-%c, ", option->letter);
         snprintf(left, sizeof left, "%s--%s%s%s", letter, option->name,
                  option->value ? " " : "", option->value ? option->value : "");
-        printf("  %-30s %s\n", left, option->help);
+        printf("  %-24s %s\n", left, option->help);
     }
-    printf("  %-30s %s\n", "    --help", "show this help");
+    printf("  %-24s %s\n", "    --help", "show this help");
     if (fflush(stdout) == 0)
         return OPTIONS_HELP;
     fprintf(stderr,

@@ -37,7 +37,7 @@ void shape_text(char *text, size_t size, const size_t *shape, size_t rank) {
         snprintf(text + used, size - used, ")");
 }
 
-// --- Reading ----------------------------------------------------------------
+// --- Reading -----------------------------------------------------------------
 
 // What a tensor's entry in the header says about it, and where its bytes are.
 typedef struct {
@@ -254,7 +254,7 @@ const char *safetensors_metadata(const Safetensors *file, const char *key) {
         cJSON_GetObjectItemCaseSensitive(metadata, key));
 }
 
-// --- Numbers ---------------------------------------------------------------
+// --- Numbers -----------------------------------------------------------------
 
 // The float whose bits these are.
 static float float_from_bits(uint32_t bits) {
@@ -315,7 +315,7 @@ bool tensor_to_float(const Tensor *tensor, float *numbers) {
     return false;
 }
 
-// --- Writing ---------------------------------------------------------------
+// --- Writing -----------------------------------------------------------------
 
 // One entry of the header: {"dtype": .., "shape": [..], "data_offsets": [..]}.
 static bool add_entry(cJSON *header, const Tensor *tensor, size_t *offset) {

@@ -17,7 +17,7 @@
 
 TestSuite(allocation, .init = scratch_begin, .fini = scratch_end);
 
-// --- The bench --------------------------------------------------------------
+// --- The bench ---------------------------------------------------------------
 
 // What the functions under test work on: a model that is loaded, its directory
 // "model", and a session of it that has read something.
@@ -67,7 +67,7 @@ static size_t fails_everywhere(const char *what, Bench *bench,
     }
 }
 
-// --- Models -----------------------------------------------------------------
+// --- Models ------------------------------------------------------------------
 
 static bool load(Bench *bench, Error *err) {
     (void)bench;
@@ -161,7 +161,7 @@ Test(allocation, while_a_model_is_initialised) {
     bench_end(&bench);
 }
 
-// --- Sessions ---------------------------------------------------------------
+// --- Sessions ----------------------------------------------------------------
 
 static bool open_session(Bench *bench, Error *err) {
     Session session;
@@ -237,7 +237,7 @@ Test(allocation, of_nothing_while_tokens_are_fed) {
     bench_end(&bench);
 }
 
-// --- Files ------------------------------------------------------------------
+// --- Files -------------------------------------------------------------------
 
 // The names in the directory "saved" are those of whole files.
 static void check_files(const char *first, const char *second) {
@@ -317,7 +317,7 @@ Test(allocation, while_a_state_is_saved_and_restored, .timeout = 300) {
     bench_end(&bench);
 }
 
-// --- Everything -------------------------------------------------------------
+// --- Everything --------------------------------------------------------------
 
 // From a directory to a text, a state and another directory.
 static bool everything(Bench *unused, Error *err) {

@@ -26,8 +26,7 @@ static void each_backend(void (*test)(const ScanBackend *backend)) {
             test(scan_backends[i]);
 }
 
-// --- Cases
-// ----------------------------------------------------------------------
+// --- Cases -------------------------------------------------------------------
 
 enum { MOST_WEIGHTS = 12 };
 
@@ -119,8 +118,7 @@ static void free_case(Case *c) {
     free(c->r), free(c->state.conv_state), free(c->state.ssm_state);
 }
 
-// --- Running
-// --------------------------------------------------------------------
+// --- Running -----------------------------------------------------------------
 
 // What the block made of a case, with the intermediate results in a workspace.
 typedef struct {
@@ -154,8 +152,7 @@ static void free_result(Result *result) {
     free(result->state.conv_state), free(result->state.ssm_state);
 }
 
-// --- The official code
-// ----------------------------------------------------------
+// --- The official code -------------------------------------------------------
 
 // A tensor of the file, as the case's own.
 static const float *take(Case *c, Golden *golden, const char *name) {
@@ -234,8 +231,7 @@ Test(block, golden) {
     each_backend(check_golden);
 }
 
-// --- The formulas in double precision
-// -----------------------------------------------
+// --- The formulas in double precision ----------------------------------------
 
 // Everything the block computes, under the same names.
 typedef struct {
@@ -422,8 +418,7 @@ Test(block, every_step_is_its_formula) {
     }
 }
 
-// --- Cuts
-// -----------------------------------------------------------------------
+// --- Cuts --------------------------------------------------------------------
 
 // Tokens [begin, end) of each sequence of a (batch, L, d_model) tensor.
 static float *cut_rows(const Case *c, const float *tensor, size_t begin,
@@ -498,8 +493,7 @@ Test(block, a_cut_of_a_long_sequence_changes_nothing) {
     each_backend(check_long_cuts);
 }
 
-// --- Sequences
-// ------------------------------------------------------------------
+// --- Sequences ---------------------------------------------------------------
 
 // The batch's sequence b by itself. The weights stay the batch's.
 static Case sequence_of(const Case *c, size_t b) {
@@ -572,8 +566,7 @@ Test(block, no_tokens_change_nothing) {
     each_backend(check_nothing);
 }
 
-// --- What it leaves alone
-// ---------------------------------------------------------
+// --- What it leaves alone ----------------------------------------------------
 
 static void check_weights(const ScanBackend *backend) {
     Case c = new_case(9, small, 2, 7), same = new_case(9, small, 2, 7);
@@ -603,8 +596,7 @@ Test(block, reads_its_weights_only) {
     each_backend(check_weights);
 }
 
-// --- The workspace
-// ------------------------------------------------------------------
+// --- The workspace -----------------------------------------------------------
 
 // The activations: each begins at 64 bytes and has its room to itself.
 Test(block, activations_do_not_overlap) {

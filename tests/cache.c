@@ -20,7 +20,7 @@ TestSuite(cache, .init = scratch_begin, .fini = scratch_end);
 
 static const Tolerance bound = {.absolute = 1e-5, .relative = 1e-5};
 
-// --- Its size ---------------------------------------------------------------
+// --- Its size ----------------------------------------------------------------
 
 // n_layer d_inner (N + K-1) numbers of 4 bytes, however long the text is.
 Test(cache, has_so_many_bytes) {
@@ -44,7 +44,7 @@ Test(cache, has_so_many_bytes) {
     model_free(&model);
 }
 
-// --- The official code's numbers --------------------------------------------
+// --- The official code's numbers ---------------------------------------------
 
 // A model of one layer, which has the golden block's weights, and of a
 // vocabulary whose embeddings are the rows of the golden input.
@@ -154,7 +154,7 @@ Test(cache, of_no_tokens_is_zero) {
     model_free(&model);
 }
 
-// --- Saving and restoring ---------------------------------------------------
+// --- Saving and restoring ----------------------------------------------------
 
 // A text read half, saved, restored elsewhere and read on: the same bits as
 // without a break, because both halves are computed the same way.
@@ -288,7 +288,7 @@ Test(cache, cannot_be_saved_everywhere) {
     model_free(&model);
 }
 
-// --- Refusing ---------------------------------------------------------------
+// --- Refusing ----------------------------------------------------------------
 
 // The file is refused, and the session is as it was, to the last bit.
 static void refuses(const char *what, Session *session, const char *part) {
@@ -526,7 +526,7 @@ Test(cache, of_another_length_is_refused) {
     end(&session, &model);
 }
 
-// --- Forks ------------------------------------------------------------------
+// --- Forks -------------------------------------------------------------------
 
 // One prompt goes on in as many ways as there are tokens.
 Test(cache, forked_goes_on_in_several_ways) {
@@ -617,7 +617,7 @@ Test(cache, may_be_forked_within_a_session) {
     model_free(&model);
 }
 
-// --- Mutations --------------------------------------------------------------
+// --- Mutations ---------------------------------------------------------------
 
 // A state with a few bytes changed is restored, or refused in one line.
 Test(cache, of_mutated_bytes_does_no_harm, .timeout = 300) {

@@ -18,7 +18,7 @@
 
 TestSuite(checkpoint, .init = scratch_begin, .fini = scratch_end);
 
-// --- The bench --------------------------------------------------------------
+// --- The bench ---------------------------------------------------------------
 
 static void load(Model *model, const char *directory) {
     Error err;
@@ -61,7 +61,7 @@ static void check_same_logits(const Model *found, const Model *wanted) {
     free(other);
 }
 
-// --- Round trips ------------------------------------------------------------
+// --- Round trips -------------------------------------------------------------
 
 static void round_trip(const Config *config, uint64_t seed) {
     Model model, again;
@@ -116,7 +116,7 @@ Test(checkpoint, a_loaded_model_is_saved_where_it_was) {
     model_free(&model);
 }
 
-// --- The default model ------------------------------------------------------
+// --- The default model -------------------------------------------------------
 
 Test(checkpoint, the_default_model_is_the_one_in_the_repository) {
     size_t size;
@@ -166,7 +166,7 @@ Test(checkpoint, the_default_model_is_saved_and_read) {
     model_free(&model);
 }
 
-// --- What others write ------------------------------------------------------
+// --- What others write -------------------------------------------------------
 
 // The 16-bit number's value, as IEEE 754 (F16) or its upper half (BF16) has it.
 static double half_value(TensorType type, unsigned half) {
@@ -419,7 +419,7 @@ Test(checkpoint, files_beside_the_model_are_noticed) {
             "shards");
 }
 
-// --- Writing ----------------------------------------------------------------
+// --- Writing -----------------------------------------------------------------
 
 Test(checkpoint, is_written_for_transformers) {
     Config config = toy_config();

@@ -21,7 +21,7 @@ static const char passage[] = "chapters/06-full-model/passage.txt";
 
 TestSuite(command, .init = scratch_begin, .fini = scratch_end);
 
-// --- Running it -------------------------------------------------------------
+// --- Running it --------------------------------------------------------------
 
 enum { MOST_ARGUMENTS = 24 };
 
@@ -149,7 +149,7 @@ static cJSON *known_answers(void) {
     return root;
 }
 
-// --- generate ---------------------------------------------------------------
+// --- generate ----------------------------------------------------------------
 
 // The built-in model and the one from its directory write the official texts.
 Test(command, generate_is_the_official_text) {
@@ -223,7 +223,7 @@ Test(command, generate_refuses) {
     run_badly("generate|-p", 2, "-p");
 }
 
-// --- logits -----------------------------------------------------------------
+// --- logits ------------------------------------------------------------------
 
 // Lines of V numbers, the official ones, whether from text or from ids.
 Test(command, logits_are_the_official_ones) {
@@ -284,7 +284,7 @@ Test(command, logits_refuse) {
     run_badly("logits|--tokens|1|--text|a", 2, "both");
 }
 
-// --- eval -------------------------------------------------------------------
+// --- eval --------------------------------------------------------------------
 
 // The official loss; from a file and from standard input.
 Test(command, eval_is_the_official_loss) {
@@ -319,7 +319,7 @@ Test(command, eval_refuses) {
     run_badly(with_path("eval|--text|%s", scratch("none")), 1, "found 0");
 }
 
-// --- info, backends ---------------------------------------------------------
+// --- info, backends ----------------------------------------------------------
 
 Test(command, info_counts) {
     Run result = run_well(with_path("info|--model|%s", kjv_mamba));
@@ -342,7 +342,7 @@ Test(command, backends_say_why_not) {
     run_badly("backends|more", 2, "'more'");
 }
 
-// --- init -------------------------------------------------------------------
+// --- init --------------------------------------------------------------------
 
 // What init writes opens again, with the sizes asked for; a padded vocabulary's
 // padding is no token.
@@ -389,7 +389,7 @@ Test(command, init_refuses) {
     cr_assert_neq(access("x", F_OK), 0, "x was made");
 }
 
-// --- scan -------------------------------------------------------------------
+// --- scan --------------------------------------------------------------------
 
 // A golden file through the command, against double precision.
 static void scan_golden(const char *name, const char *backend) {
@@ -540,7 +540,7 @@ Test(command, scan_of_nothing_in_a_huge_batch) {
     run_badly(words, 1, "memory");
 }
 
-// --- All verbs --------------------------------------------------------------
+// --- All verbs ---------------------------------------------------------------
 
 Test(command, help_everywhere) {
     static const char *const verbs[] = {

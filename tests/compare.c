@@ -12,7 +12,7 @@
 #include <omp.h>
 #endif
 
-// --- Numbers ----------------------------------------------------------------
+// --- Numbers -----------------------------------------------------------------
 
 void compare_number(const char *what, size_t i, double got, double wanted,
                     double bound) {
@@ -69,7 +69,7 @@ void compare_bits(const char *what, const float *got, const float *wanted,
                            what, i, wanted[i], got[i]);
 }
 
-// --- Cases ------------------------------------------------------------------
+// --- Cases -------------------------------------------------------------------
 
 Label label(const char *format, ...) {
     Label made;
@@ -161,7 +161,7 @@ void use_threads(int threads) {
 #endif
 }
 
-// --- What a function prints -------------------------------------------------
+// --- What a function prints --------------------------------------------------
 
 // Sends a descriptor's output to a file without a name, and returns where it
 // went before.

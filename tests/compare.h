@@ -9,7 +9,7 @@
 
 #include "random.h"
 
-// --- Numbers ----------------------------------------------------------------
+// --- Numbers -----------------------------------------------------------------
 
 // A number may lie as far from the wanted one as the larger of the two bounds:
 // absolute, and relative * |wanted|.
@@ -40,7 +40,7 @@ void compare_scaled(const char *what, const float *got, const double *wanted,
 void compare_bits(const char *what, const float *got, const float *wanted,
                   size_t count);
 
-// --- Cases ------------------------------------------------------------------
+// --- Cases -------------------------------------------------------------------
 
 // A made-up name for a case, with the seed that makes it again.
 typedef struct {
@@ -71,7 +71,7 @@ void check_workspace(const char *what, void *workspace, size_t bytes);
 // From now on parallel loops run in so many threads, where the build has any.
 void use_threads(int threads);
 
-// --- What a function prints -------------------------------------------------
+// --- What a function prints --------------------------------------------------
 
 // Standard output and standard error between capture_begin() and capture_end(),
 // each cut off at its size.

@@ -15,7 +15,7 @@
 
 TestSuite(config, .init = scratch_begin, .fini = scratch_end);
 
-// --- Defaults and sizes -----------------------------------------------------
+// --- Defaults and sizes ------------------------------------------------------
 
 Test(config, defaults_are_the_official_ones) {
     Config c = config_default();
@@ -67,7 +67,7 @@ Test(config, the_block_has_its_sizes) {
     cr_assert_eq(config_d_inner(&c), 36);
 }
 
-// --- Limits -----------------------------------------------------------------
+// --- Limits ------------------------------------------------------------------
 
 static void refuses_config(const Config *config, const char *key) {
     Error err;
@@ -160,7 +160,7 @@ Test(config, the_largest_sizes_multiply) {
                    1e-3 * all);
 }
 
-// --- Reading ----------------------------------------------------------------
+// --- Reading -----------------------------------------------------------------
 
 // Read from memory of just the text's size.
 static bool read(Config *config, const char *text, Error *err) {
@@ -300,7 +300,7 @@ Test(config, a_text_need_have_no_end) {
     free(text);
 }
 
-// --- Refusing ---------------------------------------------------------------
+// --- Refusing ----------------------------------------------------------------
 
 // text with `find` replaced is refused, and the line has this part.
 static void refuses_with(const char *text, const char *find, const char *by,
@@ -464,7 +464,7 @@ Test(config, a_text_cut_anywhere_is_refused) {
     }
 }
 
-// --- Writing ----------------------------------------------------------------
+// --- Writing -----------------------------------------------------------------
 
 static Config write_and_read(const Config *config) {
     Config again;

@@ -41,8 +41,7 @@ Test(conv1d, golden) {
     }
 }
 
-// --- Random cases
-// -------------------------------------------------------------
+// --- Random cases ------------------------------------------------------------
 
 // A convolution with everything it reads and writes.
 typedef struct {
@@ -153,8 +152,7 @@ Test(conv1d, reads_its_inputs_only) {
     }
 }
 
-// --- Cuts
-// -----------------------------------------------------------------------
+// --- Cuts --------------------------------------------------------------------
 
 // Runs the case in pieces that end at the given places, and wants the same bits
 // as from the whole.
@@ -205,8 +203,7 @@ Test(conv1d, single_steps_change_no_bit) {
     }
 }
 
-// --- By hand
-// ----------------------------------------------------------------------
+// --- By hand -----------------------------------------------------------------
 
 // One impulse brings out the taps, last tap first.
 Test(conv1d, impulse_response) {

@@ -57,8 +57,7 @@ Test(discretization, golden) {
     golden_close(&golden);
 }
 
-// --- Closed forms
-// --------------------------------------------------------------
+// --- Closed forms ------------------------------------------------------------
 
 // One step of each rule: h = A_bar h + B_bar, which is where h' = A h + B goes
 // in the time delta.
@@ -161,8 +160,7 @@ Test(discretization, theorem_1) {
     }
 }
 
-// --- softplus
-// --------------------------------------------------------------------
+// --- softplus ----------------------------------------------------------------
 
 // ln(1 + exp(x)), without its overflow.
 static double softplus_in_double(double x) {
@@ -227,8 +225,7 @@ Test(discretization, softplus_rises_and_is_positive) {
     }
 }
 
-// --- Its inverse
-// -------------------------------------------------------------------
+// --- Its inverse -------------------------------------------------------------
 
 Test(discretization, softplus_inverse_is_the_inverse) {
     for (double power = -300; power < 2.5; power += 0.25) {
@@ -256,8 +253,7 @@ Test(discretization, softplus_inverse_by_hand) {
                    -6.907255237315471, 1e-12);
 }
 
-// --- A
-// ---------------------------------------------------------------------------
+// --- A -----------------------------------------------------------------------
 
 Test(discretization, A_is_minus_exp_A_log) {
     Random random = random_from_seed(6);

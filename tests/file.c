@@ -13,8 +13,7 @@
 #include "compare.h"
 #include "failing_memory.h"
 
-// --- A directory for each test
-// ------------------------------------------------
+// --- A directory for each test -----------------------------------------------
 
 static char directory[200];
 
@@ -76,8 +75,7 @@ static void check_text(const char *name, const char *wanted) {
     cr_assert_str_eq(found, wanted);
 }
 
-// --- Paths
-// --------------------------------------------------------------------
+// --- Paths -------------------------------------------------------------------
 
 Test(file, paths_join) {
     char path[PATH_BYTES];
@@ -124,8 +122,7 @@ Test(file, directories_are_made_or_found) {
     cr_assert_str_eq(err.text, "directory: wanted a name, found an empty one");
 }
 
-// --- Reading
-// ------------------------------------------------------------------
+// --- Reading -----------------------------------------------------------------
 
 Test(file, is_mapped_byte_by_byte) {
     enum { SIZE = 100001 };  // more than one page, and not whole pages
@@ -194,8 +191,7 @@ Test(file, many_maps_leave_no_descriptor_open) {
     }
 }
 
-// --- Writing
-// ------------------------------------------------------------------
+// --- Writing -----------------------------------------------------------------
 
 Test(file, is_written_whole) {
     FileWriter writer;

@@ -15,7 +15,7 @@
 
 TestSuite(generation, .init = test_begin, .fini = nothing_leaks);
 
-// --- The bench --------------------------------------------------------------
+// --- The bench ---------------------------------------------------------------
 
 // All that a text needs.
 typedef struct {
@@ -65,7 +65,7 @@ static void read_text(Writer *writer, const char *text) {
 
 static const SamplingOptions greedy = {.top_p = 1};
 
-// --- The official texts -----------------------------------------------------
+// --- The official texts ------------------------------------------------------
 
 // tests/golden/kjv.json, a list of prompts with their continuations.
 static cJSON *official_texts(void) {
@@ -125,7 +125,7 @@ Test(generation, greedy_text_is_the_official_one) {
     model_free(&model);
 }
 
-// --- Step by step -----------------------------------------------------------
+// --- Step by step ------------------------------------------------------------
 
 // The logits after each token are those of the whole text read anew.
 Test(generation, with_the_state_is_as_without) {
@@ -239,7 +239,7 @@ Test(generation, the_same_seed_writes_the_same) {
     model_free(&model);
 }
 
-// --- Refusing ---------------------------------------------------------------
+// --- Refusing ----------------------------------------------------------------
 
 Test(generation, a_prompt_of_nothing_is_refused) {
     Config config = toy_config();

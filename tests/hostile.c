@@ -20,7 +20,7 @@
 
 TestSuite(hostile, .init = scratch_begin, .fini = scratch_end);
 
-// --- The bench --------------------------------------------------------------
+// --- The bench ---------------------------------------------------------------
 
 // Bytes that are no safetensors file.
 static void refuses_bytes(const char *what, const void *bytes, size_t size,
@@ -69,7 +69,7 @@ Test(hostile, the_bench_begins_with_files_that_are_right) {
     accepts("{}", 0);
 }
 
-// --- Sizes ------------------------------------------------------------------
+// --- Sizes -------------------------------------------------------------------
 
 Test(hostile, a_file_too_short_for_its_length) {
     for (size_t size = 0; size < 8; size++) {
@@ -158,7 +158,7 @@ Test(hostile, bytes_that_belong_to_no_tensor) {
         refuses(two, TWO_BYTES - fewer, "data_offsets: wanted");
 }
 
-// --- Headers ----------------------------------------------------------------
+// --- Headers -----------------------------------------------------------------
 
 Test(hostile, headers_that_are_no_object) {
     refuses("", 0, "wanted JSON");
@@ -322,7 +322,7 @@ Test(hostile, bytes_that_overlap_or_are_left_out) {
             8);
 }
 
-// --- Names ------------------------------------------------------------------
+// --- Names -------------------------------------------------------------------
 
 Test(hostile, names_that_steer_a_terminal) {
     const char *const names[] = {
@@ -385,7 +385,7 @@ Test(hostile, depth_without_end) {
     free(header);
 }
 
-// --- Files ------------------------------------------------------------------
+// --- Files -------------------------------------------------------------------
 
 // A good model in the directory "model"; returns its path.
 static const char *good_model(Model *model) {
@@ -467,7 +467,7 @@ Test(hostile, files_that_changed_places) {
     free(bytes[1]);
 }
 
-// --- Tensors that do not fit ------------------------------------------------
+// --- Tensors that do not fit -------------------------------------------------
 
 // The good model with one tensor changed is refused, and the line names it.
 static void refuses_changed(const Model *model, const Tensor *tensors,
@@ -568,7 +568,7 @@ Test(hostile, tensors_that_nobody_wants) {
     model_free(&model);
 }
 
-// --- Configurations that do not fit -----------------------------------------
+// --- Configurations that do not fit ------------------------------------------
 
 // Each size of the configuration but the right one.
 Test(hostile, a_configuration_of_another_model) {
@@ -616,7 +616,7 @@ Test(hostile, a_configuration_of_terabytes) {
                   "wanted shape (16, 1048576), found (16, 12)");
 }
 
-// --- Numbers that are none --------------------------------------------------
+// --- Numbers that are none ---------------------------------------------------
 
 // The good model with `number` as every number of its i-th tensor: it is
 // loaded, and the first logits say which tensor is to blame. A number that
@@ -679,7 +679,7 @@ Test(hostile, weights_that_are_infinite) {
     model_free(&model);
 }
 
-// --- Mutations --------------------------------------------------------------
+// --- Mutations ---------------------------------------------------------------
 
 static volatile sig_atomic_t current_seed;
 

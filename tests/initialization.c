@@ -13,7 +13,7 @@
 
 TestSuite(initialization, .init = test_begin, .fini = nothing_leaks);
 
-// --- The bench --------------------------------------------------------------
+// --- The bench ---------------------------------------------------------------
 
 // Large enough for statistics; every size differs from every other.
 static Config large_config(void) {
@@ -85,7 +85,7 @@ static void check_uniform(const char *name, const float *w, size_t n,
               least, most, bound);
 }
 
-// --- Each role --------------------------------------------------------------
+// --- Each role ---------------------------------------------------------------
 
 static void check_embedding(const Model *model, const char *name,
                             const float *w, size_t n) {
@@ -265,7 +265,7 @@ Test(initialization, the_others_are_exact) {
     model_free(&model);
 }
 
-// --- Seeds ------------------------------------------------------------------
+// --- Seeds -------------------------------------------------------------------
 
 static void *copy_weights(const Config *config, uint64_t seed) {
     Model model;
@@ -337,7 +337,7 @@ Test(initialization, is_the_same_on_every_machine) {
     model_free(&model);
 }
 
-// --- Refusing ---------------------------------------------------------------
+// --- Refusing ----------------------------------------------------------------
 
 Test(initialization, of_a_wrong_configuration_is_refused) {
     Model model;

@@ -11,7 +11,7 @@
 #include "failing_memory.h"
 #include "scratch.h"
 
-// --- The bench --------------------------------------------------------------
+// --- The bench ---------------------------------------------------------------
 
 TestSuite(json, .init = test_begin, .fini = nothing_leaks);
 
@@ -44,7 +44,7 @@ static void refuses(const char *text, const char *part) {
     refuses_bytes(text, strlen(text), part);
 }
 
-// --- What an object may be --------------------------------------------------
+// --- What an object may be ---------------------------------------------------
 
 Test(json, objects_are_read) {
     cJSON *root = must_parse(" \t\r\n{\"a\": 1, \"b\": [1, {\"a\": 2}],"
@@ -111,7 +111,7 @@ Test(json, a_text_cut_anywhere_is_refused) {
         refuses_bytes(text, size, "a file: ");
 }
 
-// --- Keys -------------------------------------------------------------------
+// --- Keys --------------------------------------------------------------------
 
 Test(json, keys_stand_once) {
     refuses("{\"a\":1,\"a\":1}", "a: wanted this key once, found it twice");
@@ -141,7 +141,7 @@ Test(json, a_long_key_leaves_one_line) {
         refuses_long_key(n);
 }
 
-// --- Depth ------------------------------------------------------------------
+// --- Depth -------------------------------------------------------------------
 
 // depth arrays or objects within each other, closed or not.
 static char *nested(size_t depth, const char *open, const char *close) {
@@ -170,7 +170,7 @@ Test(json, any_depth_is_read_or_refused) {
         }
 }
 
-// --- Letters ----------------------------------------------------------------
+// --- Letters -----------------------------------------------------------------
 
 // The table of well-formed byte sequences of the Unicode standard (table 3-7):
 // the range of the first byte, of the second, and how many there are. A third
@@ -277,7 +277,7 @@ Test(json, control_characters_do_not_reach_the_line) {
             "a??[2J: wanted this key once");
 }
 
-// --- Getters ----------------------------------------------------------------
+// --- Getters -----------------------------------------------------------------
 
 // One item of each kind, and what a line says was found.
 static const struct {

@@ -17,7 +17,7 @@
 
 TestSuite(loss, .init = test_begin, .fini = nothing_leaks);
 
-// --- One prediction ---------------------------------------------------------
+// --- One prediction ----------------------------------------------------------
 
 // Of equal logits each token has probability 1/V.
 Test(loss, of_equal_logits_is_ln_V) {
@@ -104,7 +104,7 @@ Test(loss, bits_are_nats_by_ln_2) {
     cr_assert(isnan(bits_from_nats(NAN)));
 }
 
-// --- A text -----------------------------------------------------------------
+// --- A text ------------------------------------------------------------------
 
 // A session of one sequence, and the evaluation of a text in it.
 typedef struct {

@@ -101,7 +101,7 @@ Test(memory, sizes_multiply_or_do_not_fit) {
     cr_assert_eq(product, 7, "wanted nothing written, found %zu", product);
 }
 
-// --- The bench --------------------------------------------------------------
+// --- The bench ---------------------------------------------------------------
 
 Test(memory, the_bench_counts_what_is_live) {
     Error err;

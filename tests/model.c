@@ -20,7 +20,7 @@ TestSuite(model, .init = test_begin, .fini = nothing_leaks);
 // about 1 through a small model: 1e-5 is what the project promises.
 static const Tolerance bound = {.absolute = 1e-5, .relative = 1e-5};
 
-// --- The default model ------------------------------------------------------
+// --- The default model -------------------------------------------------------
 
 // The official code computed in float32 too, and both stray from the truth.
 static const Tolerance official = {.absolute = 2e-4};
@@ -63,7 +63,7 @@ Test(model, has_the_logits_of_the_official_code) {
     model_free(&model);
 }
 
-// --- Any model --------------------------------------------------------------
+// --- Any model ---------------------------------------------------------------
 
 static void check_truth(const char *what, const Model *model,
                         const ScanBackend *backend, const int32_t *tokens,
@@ -176,7 +176,7 @@ Test(model, padding_changes_no_logit) {
     model_free(&other);
 }
 
-// --- Its parts --------------------------------------------------------------
+// --- Its parts ---------------------------------------------------------------
 
 Test(model, embeds_tokens_as_rows) {
     Config config = toy_config();
@@ -265,7 +265,7 @@ Test(model, without_switches_has_no_biases) {
     model_free(&model);
 }
 
-// --- Numbers that are none --------------------------------------------------
+// --- Numbers that are none ---------------------------------------------------
 
 // The first and the last number of each tensor, each of three kinds.
 Test(model, names_the_number_that_is_not_finite) {

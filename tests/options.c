@@ -96,7 +96,7 @@ static void wrong(Words words, const char *says) {
                  outcome.status);
 }
 
-// --- Right ------------------------------------------------------------------
+// --- Right -------------------------------------------------------------------
 
 Test(options, nothing_said_leaves_the_defaults) {
     Settings s = right((Words){{NULL}});
@@ -168,7 +168,7 @@ Test(options, can_be_read_twice_in_one_process) {
     cr_assert_eq(right((Words){{"--length", "5"}}).length, 5);
 }
 
-// --- Wrong ------------------------------------------------------------------
+// --- Wrong -------------------------------------------------------------------
 
 Test(options, wrong_counts) {
     static char *const values[] = {
@@ -250,7 +250,7 @@ Test(options, what_is_wrong_stays_one_line) {
     cr_assert(strstr(outcome.printed.err, "found '1??[2J'"));
 }
 
-// --- Operands ---------------------------------------------------------------
+// --- Operands ----------------------------------------------------------------
 
 Test(options, operands_stand_anywhere_between_options) {
     Outcome outcome =
@@ -290,7 +290,7 @@ Test(options, exactly_as_many_operands_are_wanted) {
           "arguments: wanted no more, found 1, beginning with 'stray'");
 }
 
-// --- Help -------------------------------------------------------------------
+// --- Help --------------------------------------------------------------------
 
 Test(options, help_lists_every_option) {
     Outcome outcome = parse((Words){{"--help"}}, "IN OUT", 2);
@@ -300,13 +300,13 @@ Test(options, help_lists_every_option) {
                      "Usage: test scan [OPTION]... IN OUT\n"
                      "Tests the command line.\n"
                      "\n"
-                     "  -v, --verbose                  say more\n"
-                     "  -m, --model DIR                the model\n"
-                     "  -n, --length L                 how many\n"
-                     "      --seed SEED                of the numbers\n"
-                     "  -t, --temperature T            how hot\n"
-                     "  -x, --x X,..                   the inputs\n"
-                     "      --help                     show this help\n");
+                     "  -v, --verbose            say more\n"
+                     "  -m, --model DIR          the model\n"
+                     "  -n, --length L           how many\n"
+                     "      --seed SEED          of the numbers\n"
+                     "  -t, --temperature T      how hot\n"
+                     "  -x, --x X,..             the inputs\n"
+                     "      --help               show this help\n");
 }
 
 Test(options, help_without_options_or_operands) {
@@ -319,7 +319,7 @@ Test(options, help_without_options_or_operands) {
     cr_assert_eq(status, OPTIONS_HELP);
     cr_assert_str_eq(printed.out,
                      "Usage: x\nNothing.\n\n"
-                     "      --help                     show this help\n");
+                     "      --help               show this help\n");
 }
 
 // Files may not grow at all, as on a full disk; so stderr, which is a file

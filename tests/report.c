@@ -48,8 +48,7 @@ Test(report, values_have_the_digits_asked_for) {
                                   "minus = -0.5\n");
 }
 
-// --- Tables
-// -------------------------------------------------------------------
+// --- Tables ------------------------------------------------------------------
 
 // A directory that is not there yet, inside one that is.
 static void new_place(char *parent, size_t size, char *place) {
@@ -142,8 +141,7 @@ Test(report, a_table_that_cannot_begin_says_so) {
     rmdir(parent);
 }
 
-// --- The end
-// --------------------------------------------------------------------
+// --- The end -----------------------------------------------------------------
 
 Test(report, a_program_that_succeeds) {
     Error err = {"left over from something else"};
@@ -192,7 +190,7 @@ Test(report, output_that_cannot_be_written_is_an_error) {
                                   "found: File too large\n");
 }
 
-// --- Differences ------------------------------------------------------------
+// --- Differences -------------------------------------------------------------
 
 Test(report, the_largest_difference_keeps_nan) {
     const float a[] = {1, 2, 3, 4}, b[] = {1, 2.5f, 1, 4};

@@ -14,7 +14,7 @@
 
 TestSuite(safetensors, .init = scratch_begin, .fini = scratch_end);
 
-// --- Reading ----------------------------------------------------------------
+// --- Reading -----------------------------------------------------------------
 
 static void must_read(Safetensors *file, const void *bytes, size_t size) {
     Error err;
@@ -110,7 +110,7 @@ Test(safetensors, many_tensors_are_found) {
     free(data);
 }
 
-// --- Writing ----------------------------------------------------------------
+// --- Writing -----------------------------------------------------------------
 
 // One tensor of each type and many shapes; every byte of their data differs.
 static const Tensor examples[] = {
@@ -244,7 +244,7 @@ Test(safetensors, what_cannot_be_written_leaves_nothing) {
     cr_assert_eq(scratch_entries(""), 0);
 }
 
-// --- Numbers ----------------------------------------------------------------
+// --- Numbers -----------------------------------------------------------------
 
 enum { ALL_HALVES = 1 << 16 };
 
@@ -337,7 +337,7 @@ Test(safetensors, whole_numbers_are_no_weights) {
     cr_assert_null(tensor_in_place(&tensor));
 }
 
-// --- Text -------------------------------------------------------------------
+// --- Text --------------------------------------------------------------------
 
 Test(safetensors, types_have_their_names) {
     cr_assert_str_eq(tensor_type_name(TENSOR_F32), "F32");

@@ -13,7 +13,7 @@
 
 TestSuite(sampling, .init = test_begin, .fini = nothing_leaks);
 
-// --- The bench --------------------------------------------------------------
+// --- The bench ---------------------------------------------------------------
 
 static const SamplingOptions plain = {.temperature = 1, .top_p = 1, .seed = 1};
 
@@ -90,7 +90,7 @@ static void normalise(double *weights, size_t n) {
         weights[i] /= sum;
 }
 
-// --- The best ---------------------------------------------------------------
+// --- The best ----------------------------------------------------------------
 
 Test(sampling, the_best_is_the_largest) {
     for (size_t n = 1; n < 20; n++)
@@ -130,7 +130,7 @@ Test(sampling, temperature_0_is_greedy) {
     }
 }
 
-// --- Distributions ----------------------------------------------------------
+// --- Distributions -----------------------------------------------------------
 
 Test(sampling, draws_by_probability) {
     double weights[] = {1, 2, 3, 4, 0.5, 8, 1e-300};
@@ -198,7 +198,7 @@ Test(sampling, extremes_of_logits) {
     draws_like("zeros", plain, zeros, equal, 4);
 }
 
-// --- top_k and top_p --------------------------------------------------------
+// --- top_k and top_p ---------------------------------------------------------
 
 Test(sampling, top_k_keeps_the_k_best) {
     // In no order, so that the best must be looked for.
@@ -268,7 +268,7 @@ Test(sampling, top_p_of_nothing_keeps_the_best) {
     }
 }
 
-// --- The order --------------------------------------------------------------
+// --- The order ---------------------------------------------------------------
 
 // Weights 8, 4, 2, 1, 1. First top_k 2, then top_p 0.6: of 8 and 4 the first
 // has 2/3 of what is left, and stays alone. The other way round top_p would
@@ -336,7 +336,7 @@ Test(sampling, all_options_together) {
     }
 }
 
-// --- Padding ----------------------------------------------------------------
+// --- Padding -----------------------------------------------------------------
 
 // The logits behind the vocabulary are the largest, and never looked at: the
 // memory behind them may even be missing.
@@ -352,7 +352,7 @@ Test(sampling, padding_is_never_drawn) {
     free(exact);
 }
 
-// --- Seeds ------------------------------------------------------------------
+// --- Seeds -------------------------------------------------------------------
 
 Test(sampling, the_same_seed_draws_the_same) {
     enum { V = 50, DRAWS = 500 };

@@ -25,8 +25,7 @@ static void each_backend(void (*test)(const ScanBackend *backend)) {
             test(scan_backends[i]);
 }
 
-// --- Cases
-// ----------------------------------------------------------------------
+// --- Cases -------------------------------------------------------------------
 
 // A scan and the tensors it owns. Its h is the state it starts from, and stays:
 // results are elsewhere.
@@ -117,8 +116,7 @@ static Label label_of(const Scan *scan, const char *what) {
                  scan->length, scan->d_inner, scan->d_state);
 }
 
-// --- Running
-// --------------------------------------------------------------------
+// --- Running -----------------------------------------------------------------
 
 // What a backend made of a case.
 typedef struct {
@@ -142,8 +140,7 @@ static void free_result(Result *result) {
     free(result->y), free(result->h);
 }
 
-// --- The truth
-// ------------------------------------------------------------------
+// --- The truth ---------------------------------------------------------------
 
 // y and h in double precision, and the sum of the sizes of the terms that each
 // is made of.
@@ -232,8 +229,7 @@ static void check_all(Case *c, const char *what, double absolute) {
     free_case(c);
 }
 
-// --- The official code
-// ----------------------------------------------------------
+// --- The official code -------------------------------------------------------
 
 // A tensor of the file as the case's own, or NULL where there is none.
 static float *own(Golden *golden, const char *name, size_t count) {
@@ -305,8 +301,7 @@ Test(scan, golden_large_delta) {
                  (Tolerance){.absolute = 5e-5, .relative = 1e-5});
 }
 
-// --- The recurrence in double precision
-// -------------------------------------------
+// --- The recurrence in double precision --------------------------------------
 
 Test(scan, mild_shapes) {
     static const size_t widths[] = {1, 15, 16, 17, 33}, states[] = {1, 3, 16};
@@ -377,8 +372,7 @@ Test(scan, no_step_no_change) {
     each_backend(stands_still);
 }
 
-// --- Closed forms
-// -------------------------------------------------------------------
+// --- Closed forms ------------------------------------------------------------
 
 // One channel, one state: with Delta = ln 2 and A = -1 a step halves the state,
 // and B = 1 / ln 2 makes Delta B u = u.
@@ -441,8 +435,7 @@ Test(scan, geometric_sum) {
     each_backend(check_geometric);
 }
 
-// --- Cuts
-// ---------------------------------------------------------------------------
+// --- Cuts --------------------------------------------------------------------
 
 // Copies the rows [begin, end) of each sequence of a (batch, L, width) tensor.
 static float *cut_rows(const Scan *scan, const float *tensor, size_t width,
@@ -523,8 +516,7 @@ Test(scan, pieces_of_every_length_and_single_steps) {
     each_backend(check_pieces);
 }
 
-// --- Threads
-// ------------------------------------------------------------------------
+// --- Threads -----------------------------------------------------------------
 
 static void check_threads(const ScanBackend *backend) {
     static const size_t shapes[][4] = {
@@ -551,8 +543,7 @@ Test(scan, any_number_of_threads_gives_the_same_bits) {
     each_backend(check_threads);
 }
 
-// --- What a scan leaves alone
-// -----------------------------------------------------
+// --- What a scan leaves alone ------------------------------------------------
 
 static void check_inputs(const ScanBackend *backend) {
     Case c = mild_case(8, 2, 70, 17, 5), copy = mild_case(8, 2, 70, 17, 5);
@@ -677,8 +668,7 @@ Test(scan, nan_reaches_what_depends_on_it_and_nothing_else) {
     each_backend(check_places);
 }
 
-// --- The backends
-// -----------------------------------------------------------------
+// --- The backends ------------------------------------------------------------
 
 Test(scan, backends_are_found_by_name) {
     static const char *const names[] = {"reference", "double", "cpu",
@@ -721,8 +711,7 @@ Test(scan, backends_that_cannot_run_say_why) {
     }
 }
 
-// --- The parts of chapter 4
-// ---------------------------------------------------------
+// --- The parts of chapter 4 --------------------------------------------------
 
 // All digits: only the order of the operations may differ.
 Test(scan, in_double_keeps_every_digit) {

@@ -18,7 +18,7 @@ void test_begin(void) {
     use_threads(1);
 }
 
-// --- Files ------------------------------------------------------------------
+// --- Files -------------------------------------------------------------------
 
 static char directory[200];
 
@@ -119,7 +119,7 @@ size_t scratch_entries(const char *name) {
     return count;
 }
 
-// --- Text -------------------------------------------------------------------
+// --- Text --------------------------------------------------------------------
 
 char *replaced(const char *text, const char *find, const char *by) {
     const char *at = strstr(text, find);
@@ -133,7 +133,7 @@ char *replaced(const char *text, const char *find, const char *by) {
     return result;
 }
 
-// --- Refusals ---------------------------------------------------------------
+// --- Refusals ----------------------------------------------------------------
 
 void check_line(const Error *err, const char *begins) {
     const char *text = err->text;

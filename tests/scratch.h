@@ -9,7 +9,7 @@
 // run in one thread, because the tests run beside each other.
 void test_begin(void);
 
-// --- Files ------------------------------------------------------------------
+// --- Files -------------------------------------------------------------------
 
 // Makes a directory of the test's own, and removes it with all that is in it.
 // The first one begins with test_begin(), the second one ends with
@@ -38,12 +38,12 @@ char *read_bytes(const char *path, size_t *size);
 // How many entries the directory of this name has ("" for the test's own).
 size_t scratch_entries(const char *name);
 
-// --- Text -------------------------------------------------------------------
+// --- Text --------------------------------------------------------------------
 
 // text with its first `find` replaced; free(). Fails where there is none.
 char *replaced(const char *text, const char *find, const char *by);
 
-// --- Refusals ---------------------------------------------------------------
+// --- Refusals ----------------------------------------------------------------
 
 // What every error's line has: it begins with the name of what was refused,
 // says what was wanted and what was found, and has no control character. Where

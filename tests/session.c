@@ -17,7 +17,7 @@ TestSuite(session, .init = test_begin, .fini = nothing_leaks);
 // be added in another order: some hundred roundings of 6e-8.
 static const Tolerance bound = {.absolute = 1e-5, .relative = 1e-5};
 
-// --- The bench --------------------------------------------------------------
+// --- The bench ---------------------------------------------------------------
 
 // A text, and what a model says and remembers when it reads it uncut.
 typedef struct {
@@ -89,7 +89,7 @@ static size_t any(Random *random, size_t left) {
 static const size_t chunks[] = {1, 2, 3, 7, 64, 256};
 enum { N_CHUNKS = sizeof chunks / sizeof *chunks };
 
-// --- At the beginning -------------------------------------------------------
+// --- At the beginning --------------------------------------------------------
 
 Test(session, begins_with_nothing) {
     Config config = toy_config();
@@ -150,7 +150,7 @@ Test(session, of_no_tokens_changes_nothing) {
     model_free(&model);
 }
 
-// --- Cuts -------------------------------------------------------------------
+// --- Cuts --------------------------------------------------------------------
 
 Test(session, any_single_cut_changes_nothing) {
     Config config = toy_config();
@@ -308,7 +308,7 @@ Test(session, any_number_of_threads_says_the_same) {
     model_free(&model);
 }
 
-// --- Which logits -----------------------------------------------------------
+// --- Which logits ------------------------------------------------------------
 
 // The last n_logits of a text, however it is chunked, and not a number beside
 // them: the memory behind them is watched by the address sanitizer, and by us.
@@ -350,7 +350,7 @@ Test(session, needs_no_room_for_no_logits) {
     model_free(&model);
 }
 
-// --- Batches ----------------------------------------------------------------
+// --- Batches -----------------------------------------------------------------
 
 // Sequences of a batch, laid out (batch, length), against each alone.
 static void check_batch(const Model *model, size_t batch, size_t length,
@@ -424,7 +424,7 @@ Test(session, a_batch_of_the_default_model_is_its_sequences) {
     model_free(&model);
 }
 
-// --- Sharing ----------------------------------------------------------------
+// --- Sharing -----------------------------------------------------------------
 
 Test(session, reset_begins_again) {
     Config config = toy_config();
@@ -496,7 +496,7 @@ Test(session, reads_without_writing) {
     model_free(&model);
 }
 
-// --- Refusing ---------------------------------------------------------------
+// --- Refusing ----------------------------------------------------------------
 
 // A wrong id anywhere in the batch: a line that says where and what, and the
 // session goes on as if it had not been asked.

@@ -10,7 +10,7 @@
 #include "initialization.h"
 #include "scratch.h"
 
-// --- Models -----------------------------------------------------------------
+// --- Models ------------------------------------------------------------------
 
 Config toy_config(void) {
     Config config = config_default();
@@ -132,7 +132,7 @@ int32_t *random_tokens(Random *random, const Config *config, size_t count) {
     return tokens;
 }
 
-// --- Sessions ---------------------------------------------------------------
+// --- Sessions ----------------------------------------------------------------
 
 const ScanBackend *toy_backend(const char *name) {
     Error err;
@@ -166,7 +166,7 @@ void feed_alone(const Model *model, const int32_t *tokens, size_t length,
     session_free(&session);
 }
 
-// --- The truth --------------------------------------------------------------
+// --- The truth ---------------------------------------------------------------
 
 // The numbers of backbone.layers.LAYER.NAME, or NULL.
 static const float *weights(const Model *model, size_t layer,

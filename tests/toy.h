@@ -6,7 +6,7 @@
 #include "random.h"
 #include "session.h"
 
-// --- Models -----------------------------------------------------------------
+// --- Models ------------------------------------------------------------------
 
 // Two layers of d_model 12, and every size another number; a padded vocabulary,
 // all biases and a head of its own.
@@ -37,7 +37,7 @@ extern const char kjv_directory[];
 // Token ids of this vocabulary; free().
 int32_t *random_tokens(Random *random, const Config *config, size_t count);
 
-// --- Sessions ---------------------------------------------------------------
+// --- Sessions ----------------------------------------------------------------
 
 // The backend of this name, which must be usable.
 const ScanBackend *toy_backend(const char *name);
@@ -55,7 +55,7 @@ void feed(Session *session, const int32_t *tokens, size_t length, float *logits,
 void feed_alone(const Model *model, const int32_t *tokens, size_t length,
                 float *logits, float *state);
 
-// --- The truth --------------------------------------------------------------
+// --- The truth ---------------------------------------------------------------
 
 typedef struct {
     double *logits;      // (length, V)

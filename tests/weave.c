@@ -12,8 +12,7 @@
 #include "compare.h"
 #include "scratch.h"
 
-// --- A small book
-// -------------------------------------------------------------
+// --- A small book ------------------------------------------------------------
 
 static const char thing_h[] = "// A thing.\n"
                               "#ifndef THING_H\n"
@@ -42,6 +41,7 @@ static const char thing_c[] = "#include \"thing.h\"\n"
                               "};\n"
                               "\n"
                               "int twice(int number) {\n"
+                              "    enum { LOCAL = 3 };\n"
                               "    // The sum\n"
                               "    // of two.\n"
                               "    int sum = number;\n"
@@ -158,8 +158,7 @@ static void check_finds(const char *page, unsigned line, const char *part) {
     check_finds_in(readme, page, line, part);
 }
 
-// --- Listings
-// -----------------------------------------------------------------
+// --- Listings ----------------------------------------------------------------
 
 #define FROM_C "[`src/thing.c`](../../src/thing.c)"
 #define FROM_H "[`src/thing.h`](../../src/thing.h)"
@@ -168,7 +167,8 @@ Test(weave, fills_a_function_in) {
     check_woven("# T\n\n<!-- listing: src/thing.c twice -->\n"
                 "<!-- /listing -->\n\nEnd\n",
                 "# T\n\n<!-- listing: src/thing.c twice -->\n" FROM_C
-                "\n\n```c\nint twice(int number) {\n    // The sum\n"
+                "\n\n```c\nint twice(int number) {\n    enum { LOCAL = 3 };\n  "
+                "  // The sum\n"
                 "    // of two.\n    int sum = number;\n    if (sum)\n"
                 "        sum += number;\n\n    // And back.\n"
                 "    return sum;\n}\n```\n<!-- /listing -->\n\nEnd\n");
@@ -259,7 +259,7 @@ Test(weave, notices_a_stale_listing) {
                        "<!-- /listing -->\n");
     char *code = replaced(thing_c, "sum += number", "sum *= number");
     scratch_text("src/thing.c", code);
-    check_finds(page, 10, "wanted '        sum *= number;'");
+    check_finds(page, 11, "wanted '        sum *= number;'");
     free(page);
     free(code);
 }
@@ -267,6 +267,11 @@ Test(weave, notices_a_stale_listing) {
 Test(weave, notices_a_name_that_is_gone) {
     check_finds("<!-- listing: src/thing.c thrice -->\n<!-- /listing -->\n", 1,
                 "wanted thrice in src/thing.c");
+}
+
+Test(weave, a_name_inside_a_function_is_its_own) {
+    check_finds("<!-- listing: src/thing.c LOCAL -->\n<!-- /listing -->\n", 1,
+                "wanted LOCAL in src/thing.c");
 }
 
 Test(weave, notices_a_file_that_is_gone) {
@@ -317,8 +322,7 @@ Test(weave, notices_a_wide_block_of_its_own) {
                 2, "wanted at most 80 columns in a listing, found 81");
 }
 
-// --- Outputs
-// ------------------------------------------------------------------
+// --- Outputs -----------------------------------------------------------------
 
 #define MADE_BY "[`make chapter1`](../../chapters/01-thing/program.c): "
 
@@ -404,8 +408,7 @@ Test(weave, notices_two_sections_of_one_name) {
                 "wanted one section 'a', found two");
 }
 
-// --- Measurements
-// -------------------------------------------------------------
+// --- Measurements ------------------------------------------------------------
 
 Test(weave, measured_output_stays_until_asked_for) {
     char *page = changed_output("timing", "1.5", "2.75");
@@ -456,8 +459,7 @@ Test(weave, notices_a_measured_figure_without_provenance) {
                  "<!-- value: chapter1 measured-on -->that<!-- /value -->.\n");
 }
 
-// --- Values
-// -------------------------------------------------------------------
+// --- Values ------------------------------------------------------------------
 
 #define VALUE(what, text) "a <!-- value: " what " -->" text "<!-- /value --> b"
 
@@ -522,8 +524,7 @@ Test(weave, notices_a_value_that_begins_its_line) {
                 "wanted a word before it on its line");
 }
 
-// --- Coverage
-// -----------------------------------------------------------------
+// --- Coverage ----------------------------------------------------------------
 
 Test(weave, demands_every_definition) {
     Captured said;
@@ -578,8 +579,7 @@ Test(weave, writes_where_each_definition_is_quoted) {
     free(table);
 }
 
-// --- Prose
-// --------------------------------------------------------------------
+// --- Prose -------------------------------------------------------------------
 
 Test(weave, notices_a_dead_link) {
     check_finds("# T\n\nSee [it](gone.md).\n", 3,
@@ -649,8 +649,7 @@ Test(weave, notices_a_footnote_without_its_text) {
     check_passes("A word[^note].\n\n[^note]: Text.\n");
 }
 
-// --- Notation
-// -----------------------------------------------------------------
+// --- Notation ----------------------------------------------------------------
 
 static const char notation[] = "docs/notation.md";
 
@@ -687,8 +686,7 @@ Test(weave, notices_a_table_without_rows) {
     cr_assert(strstr(said.err, "wanted rows"), "%s", said.err);
 }
 
-// --- The command line
-// ---------------------------------------------------------
+// --- The command line --------------------------------------------------------
 
 Test(weave, wants_pages) {
     Captured said;

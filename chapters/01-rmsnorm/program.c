@@ -1,10 +1,12 @@
 // Chapter 1's program: RMSNorm by hand, beside LayerNorm, and in float32.
 #include <math.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "memory.h"
 #include "options.h"
 #include "random.h"
@@ -70,6 +72,59 @@ static void print_bounded(const char *what, double difference, double bound) {
         printf("%s: below %.0e\n", what, bound);
     else
         printf("%s: %.1g\n", what, difference);
+}
+
+// A number in a column. What a NaN's sign is called differs between machines.
+static void print_number(double x, int width, int digits) {
+    if (isnan(x))
+        printf("%*s", width, "NaN");
+    else
+        printf("%*.*g", width, digits, x);
+}
+
+// --- Depth ------------------------------------------------------------------
+
+// r + W u, for a layer's matrix W of random numbers from N(0, strength^2 / n).
+static void add_layer(float *r, const float *u, size_t n, double strength,
+                      Random *random) {
+    for (size_t i = 0; i < n; i++) {
+        double sum = 0;
+        for (size_t j = 0; j < n; j++)
+            sum += random_normal(random, 0, strength / sqrt((double)n)) * u[j];
+        r[i] += (float)sum;
+    }
+}
+
+// The RMS of a row that has gone through so many layers.
+static double rms_after(size_t layers, double strength, bool norm, double eps) {
+    Random random = random_from_seed(1);
+    float r[MOST_NUMBERS], u[MOST_NUMBERS];
+    for (size_t i = 0; i < MOST_NUMBERS; i++)
+        r[i] = (float)random_normal(&random, 0, 1);
+    for (size_t k = 0; k < layers; k++) {
+        memcpy(u, r, sizeof u);
+        if (norm)
+            rmsnorm_plain(u, r, MOST_NUMBERS, eps);
+        add_layer(r, u, MOST_NUMBERS, strength, &random);
+    }
+    return root_mean_square(r, MOST_NUMBERS);
+}
+
+static void depth(const Arguments *args) {
+    section("depth", "A row goes through layers");
+    printf(
+        "The RMS of a row of %d numbers. Each layer multiplies the row, or\n"
+        "the row's norm, by a random matrix, and adds the product to it.\n\n"
+        "          weak layers: strength 1       strong layers: strength 5\n"
+        "  layers    without       with norm       without       with norm\n",
+        MOST_NUMBERS);
+    for (size_t layers = 0; layers <= 64; layers = layers ? 2 * layers : 1) {
+        printf("  %6zu", layers);
+        for (int k = 0; k < 4; k++)
+            print_number(rms_after(layers, k < 2 ? 1 : 5, k % 2, args->eps),
+                         k ? 15 : 11, 2);
+        printf("\n");
+    }
 }
 
 // --- By hand ----------------------------------------------------------------
@@ -235,45 +290,43 @@ static void against_layernorm(const Arguments *args) {
 
 static const double pi = 3.14159265358979323846;
 
-// Both norms of the point (cos a, sin a): columns a, x, RMSNorm, LayerNorm.
-static void norms_of_angle(double degrees, double eps, double row[7]) {
-    double a = degrees * pi / 180;
-    float x[2] = {(float)cos(a), (float)sin(a)}, rms[2], layer[2];
+// The k-th of the figure's points: all around, at five distances from (0, 0).
+enum { POINTS = 24 };
+static void figure_point(size_t k, float x[2]) {
+    static const double distances[] = {0.4, 1.9, 0.8, 2.4, 1.1};
+    double angle = (15.0 * (double)k + 7) * pi / 180;
+    x[0] = (float)(distances[k % 5] * cos(angle));
+    x[1] = (float)(distances[k % 5] * sin(angle));
+}
+
+// Columns: the point, its RMSNorm, its LayerNorm.
+static void norms_of_point(size_t k, double eps, double row[6]) {
+    float x[2], rms[2], layer[2];
+    figure_point(k, x);
     rmsnorm_plain(rms, x, 2, eps);
     layernorm(layer, x, 2, eps);
-    row[0] = degrees;
     for (size_t i = 0; i < 2; i++) {
-        row[1 + i] = x[i];
-        row[3 + i] = rms[i];
-        row[5 + i] = layer[i];
+        row[i] = x[i];
+        row[2 + i] = rms[i];
+        row[4 + i] = layer[i];
     }
 }
 
 static bool shape(const Arguments *args, Error *err) {
     section("shape", "Two numbers as a point of the plane");
-    printf("The point x = (cos a, sin a) goes once around the unit circle.\n\n"
-           "     a             x              RMSNorm            LayerNorm\n");
-    double row[7];
-    for (double degrees = 10; degrees < 360; degrees += 45) {
-        norms_of_angle(degrees, args->eps, row);
-        printf("  %4.0f  ", row[0]);
-        for (size_t k = 1; k < 7; k += 2)
-            printf("   (%6.3f, %6.3f)", row[k], row[k + 1]);
-        printf("\n");
-    }
-    printf("\n"
-           "RMSNorm keeps the direction and sets the length: every point\n"
-           "lands on a circle of radius sqrt(2). LayerNorm of two numbers\n"
-           "keeps only which of them is the larger: every point lands near\n"
-           "(1, -1) or (-1, 1).\n");
-
+    printf("A few of the figure's points, and where the norms move them.\n\n"
+           "         x              RMSNorm            LayerNorm\n");
     Table table;
     if (!table_begin(&table, args->tsv, "rmsnorm-shape.tsv",
-                     "degrees\tx1\tx2\trms1\trms2\tlayer1\tlayer2", err))
+                     "x1\tx2\trms1\trms2\tlayer1\tlayer2", err))
         return false;
-    for (double degrees = 0; degrees <= 360; degrees += 3) {
-        norms_of_angle(degrees, args->eps, row);
-        table_row(&table, row, 7);
+    for (size_t k = 0; k < POINTS; k++) {
+        double row[6];
+        norms_of_point(k, args->eps, row);
+        table_row(&table, row, 6);
+        for (size_t i = 0; k % 4 == 0 && i < 6; i += 2)
+            printf("  (%6.3f, %6.3f)%s", row[i], row[i + 1],
+                   i < 4 ? " " : "\n");
     }
     return table_end(&table, err);
 }
@@ -342,11 +395,93 @@ static void float_range(const Arguments *args) {
     const double largest_float32 = 0x1.fffffep127, largest_float16 = 65504;
     value("largest-x-float32", sqrt(largest_float32), 3);
     value("largest-x-float16", sqrt(largest_float16), 3);
-    printf("Above the first of these the square is infinite, so r = 0, and\n"
-           "the row is erased without a word. A norm computed in float16\n"
-           "meets the same wall at the second. So the norm is computed in\n"
-           "float32, whatever the weights are stored in. At the other end the\n"
-           "square becomes zero, and without eps r is infinite.\n");
+    printf("Above these the square is infinite, so r = 0, and the row is\n"
+           "erased without a word.\n");
+}
+
+// --- Other formats ----------------------------------------------------------
+
+static float round_to_float32(float x) {
+    return x;
+}
+
+// To the nearest bfloat16, the upper half of a float32; ties to even.
+static float round_to_bfloat16(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    bits += 0x7fff + ((bits >> 16) & 1);
+    bits &= 0xffff0000;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+// To the nearest float16: 11 binary digits, the last never below 2^-24.
+static float round_to_float16(float x) {
+    int exponent;
+    if (!isfinite(x))
+        return x;
+    frexpf(x, &exponent);
+    float step = ldexpf(1, exponent > -13 ? exponent - 11 : -24);
+    float rounded = rintf(x / step) * step;
+    return fabsf(rounded) < 65520 ? rounded : copysignf(INFINITY, rounded);
+}
+
+typedef struct {
+    const char *name;
+    float (*round)(float x);
+    double largest;
+} Format;
+
+enum { FORMATS = 3 };
+static const Format formats[FORMATS] = {
+    {"float32", round_to_float32, 0x1.fffffep127},
+    {"bfloat16", round_to_bfloat16, 0x1.fep127},
+    {"float16", round_to_float16, 65504},
+};
+
+// The first number of the norm of n times x, each step rounded to the format.
+static float norm_in_format(const Format *f, float x, size_t n, float eps) {
+    float sum = 0;
+    x = f->round(x);
+    for (size_t i = 0; i < n; i++)
+        sum = f->round(sum + f->round(x * x));
+    float mean_square = f->round(sum / (float)n);
+    float root = f->round(sqrtf(f->round(mean_square + f->round(eps))));
+    return f->round(f->round(1 / root) * x);
+}
+
+// The least 2^-k whose sum with 1 is not 1.
+static double step_above_one(const Format *f) {
+    float step = 1;
+    while (f->round(1 + step / 2) > 1)
+        step /= 2;
+    return step;
+}
+
+static void other_formats(void) {
+    section("formats", "The norm computed in three number formats");
+    printf("  format      largest   step above 1     1.003 becomes\n");
+    for (size_t k = 0; k < FORMATS; k++)
+        printf("  %-8s%11.5g%15.2g%18.6g\n", formats[k].name,
+               formats[k].largest, step_above_one(&formats[k]),
+               formats[k].round(1.003f));
+    printf("\nThe norm of n equal numbers, each step rounded to the format.\n"
+           "It should be 1, for zeros 0.\n\n"
+           "     n  each      eps        float32       bfloat16        "
+           "float16\n");
+    static const struct {
+        size_t n;
+        float x, eps;
+    } rows[] = {{4, 1, 1e-5f},   {4096, 1, 1e-5f}, {4, 300, 1e-5f},
+                {4, 7e4, 1e-5f}, {4, 0, 1e-5f},    {4, 0, 1e-8f}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        printf("  %4zu%6g%9.0e", rows[i].n, rows[i].x, rows[i].eps);
+        for (size_t k = 0; k < FORMATS; k++)
+            print_number(
+                norm_in_format(&formats[k], rows[i].x, rows[i].n, rows[i].eps),
+                15, 3);
+        printf("\n");
+    }
 }
 
 // --- The precision of the sum -----------------------------------------------
@@ -399,16 +534,6 @@ static double double_sum(const float *x, size_t n) {
     for (size_t i = 0; i < n; i++)
         sum += (double)x[i] * (double)x[i];
     return sum;
-}
-
-// To the nearest bfloat16, the upper half of a float32; ties to even.
-static float round_to_bfloat16(float x) {
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    bits += 0x7fff + ((bits >> 16) & 1);
-    bits &= 0xffff0000;
-    memcpy(&x, &bits, sizeof x);
-    return x;
 }
 
 static double bfloat16_sum(const float *x, size_t n) {
@@ -487,8 +612,8 @@ static bool sum_precision(const Arguments *args, const float *x, Error *err) {
 
 static void explain_sums(const float *x, size_t n) {
     value("n-of-the-longest", (double)n, 9);
-    value("true-sum", exact_sum(x, n), 5);
-    value("running-sum", running_sum(x, n), 5);
+    value("true-sum", exact_sum(x, n), 7);
+    value("running-sum", running_sum(x, n), 7);
     value("bfloat16-sum", bfloat16_sum(x, n), 5);
     printf("The larger a sum, the coarser its steps, and each small square is\n"
            "rounded to a whole number of them. Eight partial sums stay\n"
@@ -498,6 +623,46 @@ static void explain_sums(const float *x, size_t n) {
            "The library adds float32 squares in several partial sums, as many\n"
            "as suit the processor. The longest row of a published Mamba has\n"
            "2560 numbers.\n");
+}
+
+// --- Mistakes ---------------------------------------------------------------
+
+enum { WAYS = 4 };
+
+// The last number of the norm of c (1, 2, 3, 4): as it should be, without eps,
+// with eps beside the root, and with the sum in place of the mean.
+static void last_of_each(float c, float eps, double last[WAYS]) {
+    const float x[4] = {1 * c, 2 * c, 3 * c, 4 * c};
+    float sum = 0, y[4];
+    for (size_t i = 0; i < 4; i++)
+        sum += x[i] * x[i];
+    rmsnorm_plain(y, x, 4, eps);
+    last[0] = y[3];
+    last[1] = x[3] / sqrtf(sum / 4);
+    last[2] = x[3] / (sqrtf(sum / 4) + eps);
+    last[3] = x[3] / sqrtf(sum + eps);
+}
+
+static void mistakes(const Arguments *args) {
+    section("mistakes", "Three mistakes, and which row shows each");
+    printf("The last number of the norm of (c, 2c, 3c, 4c), eps = %g.\n\n"
+           "       c        right   without eps   eps beside root   "
+           "sum for mean\n",
+           args->eps);
+    static const float sizes[] = {1000, 1, 1e-3f, 1e-4f, 0};
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+        static const int widths[WAYS] = {13, 14, 18, 15};
+        double last[WAYS];
+        last_of_each(sizes[k], (float)args->eps, last);
+        printf("  %6g", sizes[k]);
+        for (size_t way = 0; way < WAYS; way++)
+            print_number(last[way], widths[way], 5);
+        printf("\n");
+    }
+    double last[WAYS];
+    last_of_each(1e-4f, (float)args->eps, last);
+    printf("\nAt c = 0.0001, the third over the first:\n");
+    value("eps-beside-root-over-right", last[2] / last[0], 2);
 }
 
 // --- The precision of the library's norm ------------------------------------
@@ -538,16 +703,86 @@ static bool library_precision(const Arguments *args, const float *x,
     return ok;
 }
 
+// --- Speed ------------------------------------------------------------------
+
+enum { ROWS = 64, WIDTH = 768, RUNS = 15, PASSES = 20 };
+
+typedef void Pass(float *y, const float *x, const float *weight, size_t length,
+                  size_t d_model, float eps);
+
+// No norm at all: what reading and writing the rows takes.
+static void copy_rows(float *y, const float *x, const float *weight,
+                      size_t length, size_t d_model, float eps) {
+    (void)weight, (void)eps;
+    memcpy(y, x, length * d_model * sizeof *y);
+}
+
+// The library's function but for `simd`: one sum, added to in order.
+static void norm_in_order(float *y, const float *x, const float *weight,
+                          size_t length, size_t d_model, float eps) {
+    for (size_t t = 0; t < length; t++, x += d_model, y += d_model) {
+        float sum = (float)running_sum(x, d_model);
+        float r = 1.0f / sqrtf(sum / (float)d_model + eps);
+        for (size_t i = 0; i < d_model; i++)
+            y[i] = weight[i] * (r * x[i]);
+    }
+}
+
+static int compare_doubles(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+// Nanoseconds for one row, the median of the runs.
+static double time_pass(Pass *pass, float *y, const float *x,
+                        const float *weight) {
+    double runs[RUNS];
+    for (size_t run = 0; run < RUNS; run++) {
+        double start = seconds_now();
+        for (size_t k = 0; k < PASSES; k++)
+            pass(y, x, weight, ROWS, WIDTH, 1e-5f);
+        runs[run] = (seconds_now() - start) * 1e9 / (PASSES * ROWS);
+    }
+    qsort(runs, RUNS, sizeof *runs, compare_doubles);
+    return runs[RUNS / 2];
+}
+
+static bool speed(const float *x, Error *err) {
+    section_measured("speed", "The time for a row");
+    printf("Nanoseconds for one row of %d numbers, the median of %d runs over\n"
+           "%d rows, which stay in the processor's cache.\n\n",
+           WIDTH, RUNS, ROWS);
+    float *weight = allocate(WIDTH, sizeof *weight, "the weights", err);
+    float *y = allocate(ROWS * WIDTH, sizeof *y, "the output", err);
+    bool ok = weight && y;
+    if (ok) {
+        memcpy(weight, x, WIDTH * sizeof *weight);
+        double copy = time_pass(copy_rows, y, x, weight);
+        double order = time_pass(norm_in_order, y, x, weight);
+        double library = time_pass(rmsnorm, y, x, weight);
+        printf("  the C library's memcpy%10.0f\n", copy);
+        printf("  rmsnorm()             %10.0f\n", library);
+        printf("  one running sum       %10.0f\n\n", order);
+        value("norm-over-copy", library / copy, 2);
+        value("in-order-over-norm", order / library, 2);
+    }
+    release(y);
+    release(weight);
+    return ok;
+}
+
+// The sections that need many numbers.
 static bool precision(const Arguments *args, Error *err) {
     size_t n = (size_t)1 << args->longest;
-    float *x = allocate(n, sizeof *x, "the numbers to sum", err);
+    size_t most = n > ROWS * WIDTH ? n : ROWS * WIDTH;
+    float *x = allocate(most, sizeof *x, "the numbers to sum", err);
     if (!x)
         return false;
-    fill_multiples(x, n);
+    fill_multiples(x, most);
     bool ok = sum_precision(args, x, err);
     if (ok) {
         explain_sums(x, n);
-        ok = library_precision(args, x, err);
+        ok = library_precision(args, x, err) && speed(x, err);
     }
     release(x);
     return ok;
@@ -604,12 +839,15 @@ int main(int argc, char **argv) {
         return status;
 
     Error err;
+    depth(&args);
     by_hand(&args);
     scale(&args);
     against_layernorm(&args);
     bool ok = shape(&args, &err) && where_eps_matters(&args, &err);
     if (ok) {
         float_range(&args);
+        other_formats();
+        mistakes(&args);
         ok = precision(&args, &err);
     }
     return report_end("chapter1", ok, &err);

@@ -203,6 +203,45 @@ static bool impulse(const Arguments *args, Error *err) {
     return table_end(&table, err);
 }
 
+// What x_s alone does: the taps, last one first, times x_s, from time s on.
+static void print_echo(const Arguments *args, float x_s, size_t s,
+                       double *sum) {
+    printf("  x_%-2zu =%3g  ", s, x_s);
+    for (size_t t = 0; t < args->length; t++) {
+        if (t < s || t - s >= args->d_conv) {
+            printf("%7s", ".");
+            continue;
+        }
+        double echo = args->taps[args->d_conv - 1 - (t - s)] * x_s;
+        print_fixed(7, echo);
+        sum[t] += echo;
+    }
+    printf("\n");
+}
+
+static void sum_of_impulses(const Arguments *args) {
+    section("sum-of-impulses", "Every input alone, and their sum");
+    printf("Each input is an impulse of its own size, at its own time. A line\n"
+           "shows what it alone would leave in the outputs.\n\n");
+    float x[MOST_LENGTH], y[MOST_LENGTH];
+    double sum[MOST_LENGTH] = {0};
+    fill_input(x, args->length);
+    filter_whole(args, y, x, args->length);
+    printf("     at t:   ");
+    for (size_t t = 0; t < args->length; t++)
+        printf("%7zu", t);
+    printf("\n");
+    for (size_t s = 0; s < args->length; s++)
+        print_echo(args, x[s], s, sum);
+    printf("\n  their sum  ");
+    for (size_t t = 0; t < args->length; t++)
+        print_fixed(7, sum[t]);
+    printf("\n  conv1d()   ");
+    for (size_t t = 0; t < args->length; t++)
+        print_fixed(7, y[t]);
+    printf("\n");
+}
+
 // --- Causality --------------------------------------------------------------
 
 // Adds 1 to x_s and marks the outputs that change; counts those before s.
@@ -356,7 +395,7 @@ static double run_short(const Arguments *args, size_t prompt) {
 }
 
 static void short_prompts(const Arguments *args) {
-    section("short-prompts", "Prompts shorter than the kernel");
+    section("short-prompts", "Prompts shorter than the window");
     printf("A prompt of 0, 1 or 2 tokens is followed by single tokens. The\n"
            "last line of each is the largest difference of all outputs from\n"
            "one whole run.\n");
@@ -453,6 +492,80 @@ static void wrong_cache(const Arguments *args) {
            args->d_conv - 1);
 }
 
+// --- A state from one call alone --------------------------------------------
+
+// A cache of K rows becomes the last K rows of one call.
+static bool take_last_rows(float *cache, const float *rows, size_t length,
+                           size_t d_conv, Error *err) {
+    if (length < d_conv)
+        return fail(err, "wanted %zu rows, found %zu", d_conv, length);
+    memcpy(cache, rows + (length - d_conv), d_conv * sizeof *cache);
+    return true;
+}
+
+// The state becomes the last K-1 rows of one call, after zeros where the call
+// has fewer. What was in it before is forgotten.
+static void pad_with_zeros(float *state, const float *x, size_t length,
+                           size_t d_conv) {
+    for (size_t j = 0; j + 1 < d_conv; j++) {
+        size_t back = d_conv - 1 - j;
+        state[j] = back <= length ? x[length - back] : 0;
+    }
+}
+
+// A column with the K - 1 numbers of a state.
+static void print_state(const float *state, size_t d_conv) {
+    printf("%*s", d_conv < 5 ? 17 - 3 * (int)d_conv : 2, "");
+    for (size_t j = 0; j + 1 < d_conv; j++)
+        printf("%3g", state[j]);
+}
+
+// Runs the input in pieces of two tokens, each leaving a padded state to the
+// next. Returns how many outputs come out wrong.
+static size_t filter_padded(const Arguments *args) {
+    float x[MOST_LENGTH], state[MOST_TAPS] = {0}, padded[MOST_TAPS] = {0};
+    size_t wrong = 0, piece = 2;
+    fill_input(x, args->length);
+    for (size_t t = 0; t + piece <= args->length; t += piece) {
+        printf("  %3g%3g", x[t], x[t + 1]);
+        print_state(state, args->d_conv);
+        print_state(padded, args->d_conv);
+        float right[2], y[2];
+        filter(args, right, x + t, state, piece);
+        filter(args, y, x + t, padded, piece);
+        pad_with_zeros(padded, x + t, piece, args->d_conv);
+        for (size_t i = 0; i < piece; i++) {
+            print_fixed(10, y[i] - right[i]);
+            wrong += fabsf(y[i] - right[i]) > 1e-5f;
+        }
+        printf("\n");
+    }
+    return wrong;
+}
+
+static void one_call_alone(const Arguments *args) {
+    section("one-call-alone", "If the state were made from one call alone");
+    printf("A cache of K = %zu rows, taken from the end of what the prompt's\n"
+           "call computed:\n\n"
+           "  prompt   the cache\n",
+           args->d_conv);
+    float cache[MOST_TAPS], rows[MOST_TAPS] = {0};
+    for (size_t length = 0; length <= args->d_conv; length++) {
+        Error err;
+        bool ok = take_last_rows(cache, rows, length, args->d_conv, &err);
+        printf("  %6zu   %s\n", length, ok ? "filled" : err.text);
+    }
+    printf("\n"
+           "The usual repair puts zeros before a prompt that is too short.\n"
+           "The same tokens in pieces of two:\n\n"
+           "  inputs   state, right   state, padded     errors of the two\n");
+    size_t wrong = filter_padded(args);
+    printf("\n");
+    value("wrong-tokens-padded", (double)wrong, 3);
+    printf("Zeros are right before a sequence and wrong inside it: a piece\n"
+           "shorter than K - 1 has to keep some of what was there before.\n");
+}
+
 // --- SiLU -------------------------------------------------------------------
 
 // A NaN prints as "nan" whatever its sign; machines differ in that.
@@ -518,7 +631,9 @@ static void explain_silu(void) {
 
 static void silu_extremes(void) {
     section("silu-extremes", "SiLU at the ends of float32");
-    printf("        x       exp(-x)     sigmoid     SiLU(x)\n");
+    printf("Beside the formula, the same fraction written with exp(x):\n"
+           "x exp(x) / (1 + exp(x)).\n\n"
+           "        x       exp(-x)     sigmoid     SiLU(x)   with exp(x)\n");
     static const float points[] = {-80,      -100,      80, 100,
                                    INFINITY, -INFINITY, NAN};
     for (size_t i = 0; i < sizeof points / sizeof *points; i++) {
@@ -527,13 +642,15 @@ static void silu_extremes(void) {
         print_number(14, expf(-x));
         print_number(12, 1 / (1 + expf(-x)));
         print_number(12, silu(x));
+        print_number(14, x * expf(x) / (1 + expf(x)));
         printf("\n");
     }
     printf("\n"
            "At -100 exp(-x) is infinite in float32, and x divided by it is\n"
            "-0, which is the right limit. A NaN stays a NaN, so that a\n"
            "mistake upstream is seen. At minus infinity the formula divides\n"
-           "infinity by infinity: a NaN, where the limit is 0.\n");
+           "infinity by infinity: a NaN, where the limit is 0. Written with\n"
+           "exp(x), that happens at 100 already.\n");
 }
 
 static bool write_silu(const Arguments *args, Error *err) {
@@ -603,11 +720,13 @@ int main(int argc, char **argv) {
     count_weights(&args);
     bool ok = impulse(&args, &err);
     if (ok) {
+        sum_of_impulses(&args);
         causality(&args);
         one_cut(&args);
         streaming(&args);
         short_prompts(&args);
         wrong_cache(&args);
+        one_call_alone(&args);
         explain_silu();
         silu_extremes();
         ok = write_silu(&args, &err);

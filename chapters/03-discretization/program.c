@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "discretization.h"
 #include "options.h"
@@ -75,7 +76,26 @@ static double print_steps(Discretized zoh, double delta, double A, double B) {
     return largest;
 }
 
-static void equation(const Arguments *args) {
+enum { POINTS = 32 };  // of the figure's curve, for each token
+
+// The first row is where the state begins: after no token at all.
+static bool write_hold(const Arguments *args, Error *err) {
+    Table table;
+    if (!table_begin(&table, args->tsv, "hold.tsv", "t\tx\th", err))
+        return false;
+    static const double inputs[] = {1, 1, 0, 2, 0, 0};
+    const size_t tokens = sizeof inputs / sizeof *inputs;
+    double h = 0;
+    table_row(&table, (double[]){0, inputs[0], h}, 3);
+    for (size_t i = 0; i < tokens * POINTS; i++) {
+        double x = inputs[i / POINTS], t = (double)(i + 1) / POINTS;
+        h = step(discretize_zoh(log(2) / POINTS, -1, 1), h, x);
+        table_row(&table, (double[]){t, x, h}, 3);
+    }
+    return table_end(&table, err);
+}
+
+static bool equation(const Arguments *args, Error *err) {
     section("equation", "From an equation in continuous time to a recurrence");
     const double A = -1, B = 1;
     printf("A state h is a number that fades at the rate A and is fed with an\n"
@@ -101,6 +121,7 @@ static void equation(const Arguments *args) {
     printf("The last column follows the equation itself, in %d small steps\n"
            "for each token. The recurrence needs one.\n",
            SMALL_STEPS);
+    return write_hold(args, err);
 }
 
 // --- The rules --------------------------------------------------------------
@@ -344,7 +365,7 @@ static void constant_delta(const Arguments *args) {
            "Euler's two errors cancel here: it fades too fast and writes too\n"
            "much. The mixture fades rightly and writes too much.\n\n"
            "While Delta stays the same, each state is too large by its factor\n"
-           "and otherwise right: B, which is learned, can absorb the factor.\n"
+           "and otherwise right: a B smaller by that factor would mend it.\n"
            "Checked on %d random tokens with Delta = %g:\n",
            RANDOM_TOKENS, args->delta);
     double largest = 0;
@@ -746,6 +767,158 @@ static void theorem_1(const Arguments *args) {
         "large, the gate saturates at 1, and Delta goes on growing with s.\n");
 }
 
+// --- bfloat16 ---------------------------------------------------------------
+
+// The bfloat16 next to x: the upper half of a float32's bits, rounded to even
+// where two are equally near.
+static float to_bf16(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    if (!isnan(x))
+        bits += 0x7fff + (bits >> 16 & 1);
+    bits &= 0xffff0000;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+static float A_bar_bf16(double delta, double A) {
+    return to_bf16((float)discretize_zoh(delta, A, 1).A_bar);
+}
+
+// The half-life that a rounded A_bar has.
+static double half_life_of(double A_bar) {
+    return A_bar == 1 ? INFINITY : -log(2) / log(A_bar);
+}
+
+static void rounded_memory(void) {
+    printf(
+        "A bfloat16 has the range of a float32 and 8 significant bits. A_bar\n"
+        "for A = -1, and what becomes of it:\n\n"
+        "     Delta       A_bar     in bf16   half-life   in bf16\n");
+    static const double deltas[] = {0.001, 0.0015, 0.002, 0.004,
+                                    0.006, 0.01,   0.1};
+    for (size_t i = 0; i < sizeof deltas / sizeof *deltas; i++) {
+        double delta = deltas[i], rounded = A_bar_bf16(delta, -1);
+        printf("  %8g%12.6f%12.6f%12.1f%10.1f\n", delta, exp(-delta), rounded,
+               half_life(delta, -1), half_life_of(rounded));
+    }
+    printf("\n");
+
+    // Halfway between 1 and the number below it, and on to the even one, 1.
+    double border = -log1p(-exp2(-9));
+    value("never-fades-below", border, 3);
+    value("percent-of-first-deltas",
+          100 * log(border / delta_min) / log(delta_max / delta_min), 3);
+}
+
+// Input 1 for ever, Delta = 0.001, A = -1: in float32, with A_bar alone in
+// bfloat16, and with everything in it.
+static void rounded_state(void) {
+    const double delta = 0.001;
+    printf("\nThe state with Delta = %g, while the input stays at 1:\n\n"
+           "    tokens     float32   A_bar in bf16   h in bf16, too\n",
+           delta);
+    const Discretized exact = discretize_mamba(delta, -1, 1);
+    const float A_bar = (float)exact.A_bar, B_bar = (float)exact.B_bar;
+    const float A_half = to_bf16(A_bar), B_half = to_bf16(B_bar);
+    float h = 0, h_A_half = 0, h_half = 0;
+    for (int t = 1, shown = 100; t <= 100000; t++) {
+        h = A_bar * h + B_bar;
+        h_A_half = A_half * h_A_half + B_bar;
+        h_half = to_bf16(to_bf16(A_half * h_half) + B_half);
+        if (t == shown) {
+            printf("  %8d%12.4g%16.4g%17.4g\n", t, h, h_A_half, h_half);
+            shown *= 10;
+        }
+    }
+}
+
+// How far a parameter moves in bfloat16 under a thousand small updates.
+static float after_updates(float parameter) {
+    for (int i = 0; i < 1000; i++)
+        parameter = to_bf16(parameter - 0.001f);
+    return parameter;
+}
+
+static void rounded_parameters(void) {
+    printf(
+        "\nParameters stored in bfloat16, all else computed in float32; and\n"
+        "where 1000 updates of -0.001 each bring the stored number:\n\n"
+        "                     float32      bf16      makes    wanted   "
+        "updated\n");
+    for (int n = 1; n <= 16; n *= 4) {
+        float A_log = (float)log(n), stored = to_bf16(A_log);
+        printf("  A_log of %5d%12.5f%10.5f%11.5f%10d%10.4g\n", n, A_log, stored,
+               A_of(stored), -n, after_updates(stored));
+    }
+    for (double delta = delta_min; delta < 0.2; delta *= 10) {
+        float bias = (float)softplus_inverse(delta), stored = to_bf16(bias);
+        printf("  bias of%7g%12.5f%10.5f%11.5f%10.3f%10.4g\n", delta, bias,
+               stored, softplus(stored), delta, after_updates(stored));
+    }
+    printf("\n");
+
+    double worst_A = 0, worst_delta = 0;
+    for (int n = 1; n <= 16; n++)
+        worst_A =
+            larger(worst_A, relative_error(A_of(to_bf16((float)log(n))), -n));
+    for (double delta = delta_min; delta <= delta_max; delta *= 1.001) {
+        float stored = to_bf16((float)softplus_inverse(delta));
+        worst_delta =
+            larger(worst_delta, relative_error(softplus(stored), delta));
+    }
+    value("largest-percent-of-A", 100 * worst_A, 2);
+    value("largest-percent-of-delta", 100 * worst_delta, 2);
+}
+
+// The sign of a NaN differs from machine to machine.
+static void print_or_nan(int width, float x) {
+    if (isnan(x))
+        printf("%*s", width, "NaN");
+    else
+        printf("%*.4g", width, x);
+}
+
+static float keep(float x) {
+    return x;
+}
+
+// Delta and B_bar as the formulas stand: ln(1 + exp(s)), and equation 4 with
+// A = -1 and B = 1. Each result goes through `rounded`.
+static void formulas(float s, float (*rounded)(float)) {
+    float e = rounded(expf(s));
+    float delta = rounded(logf(rounded(1 + e)));
+    float A_bar = rounded(expf(-delta));
+    float B_bar = rounded(rounded(A_bar - 1) / -delta) * delta;
+    print_or_nan(11, delta);
+    print_or_nan(9, A_bar);
+    print_or_nan(10, rounded(B_bar));
+}
+
+static void where_nan_comes_from(void) {
+    printf(
+        "\nDelta = ln(1 + exp(s)), and A_bar and B_bar by equation 4, as the\n"
+        "formulas stand:\n\n"
+        "             in float32:                   in bfloat16:\n"
+        "     s      Delta    A_bar     B_bar      Delta    A_bar     "
+        "B_bar\n");
+    static const float numbers[] = {-8, -6, -5, -4, 0, 90};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        printf("  %4g", numbers[i]);
+        formulas(numbers[i], keep);
+        formulas(numbers[i], to_bf16);
+        printf("\n");
+    }
+}
+
+static void bfloat16(void) {
+    section("bfloat16", "What bfloat16 does to a memory");
+    rounded_memory();
+    rounded_state();
+    rounded_parameters();
+    where_nan_comes_from();
+}
+
 // --- The command line -------------------------------------------------------
 
 static int read_arguments(Arguments *args, int argc, char **argv) {
@@ -774,10 +947,12 @@ int main(int argc, char **argv) {
         return status;
 
     Error err;
-    equation(&args);
-    explain_rules(&args);
-    stability();
-    bool ok = smooth_input(&args, &err);
+    bool ok = equation(&args, &err);
+    if (ok) {
+        explain_rules(&args);
+        stability();
+        ok = smooth_input(&args, &err);
+    }
     if (ok) {
         held_input(&args);
         ok = mixture(&args, &err);
@@ -792,7 +967,9 @@ int main(int argc, char **argv) {
         memory_picture(&args);
         ok = write_memory(&args, &err);
     }
-    if (ok)
+    if (ok) {
         theorem_1(&args);
+        bfloat16();
+    }
     return report_end("chapter3", ok, &err);
 }

@@ -4,9 +4,11 @@
 #include <string.h>
 
 #include "block.h"
+#include "clock.h"
 #include "conv1d.h"
 #include "discretization.h"
 #include "linear.h"
+#include "matmul.h"
 #include "memory.h"
 #include "options.h"
 #include "random.h"
@@ -85,7 +87,7 @@ typedef struct {
     float *r;       // (L, d_model): the residual stream
     BlockState state;
     BlockActivations act;
-    float *spare;  // as large as r and the states, and 2 (d_inner + N)
+    float *spare;  // r, the states, (L, d_inner), and 2 (d_inner + N)
     float *numbers;
     void *workspace;
 } Example;
@@ -171,7 +173,8 @@ static void example_free(Example *e) {
 static bool example_allocate(Example *e, Error *err) {
     Parameters parameters = count_parameters(&e->shape);
     size_t n = sum_parameters(&parameters) + e->length * e->shape.d_model +
-               2 * result_count(e) + 2 * (e->shape.d_inner + e->shape.d_state);
+               2 * result_count(e) + e->length * e->shape.d_inner +
+               2 * (e->shape.d_inner + e->shape.d_state);
     e->numbers = allocate(n, sizeof *e->numbers, "a block", err);
     if (e->numbers)
         e->workspace =
@@ -216,6 +219,32 @@ static bool go_on(Example *e, size_t first, size_t end, Error *err) {
     return block_forward(&e->shape, &e->weights,
                          e->r + first * e->shape.d_model, e->state, 1,
                          end - first, e->backend, &e->act, err);
+}
+
+// --- A linear layer by hand -------------------------------------------------
+
+static void print_row(const char *name, const float *row, size_t n) {
+    printf("  %-12s", name);
+    for (size_t i = 0; i < n; i++)
+        printf("%6g", row[i]);
+    printf("\n");
+}
+
+static void linear_by_hand(void) {
+    const float x[] = {1, 2, 3, 4, 5, 6};
+    const float W[] = {1, 0, -1, 2, 2, 2}, bias[] = {10, 100};
+    float y[4];
+    section("linear-by-hand", "A linear layer, 3 numbers in and 2 out");
+    print_row("W, row 0", W, 3);
+    print_row("W, row 1", W + 3, 3);
+    for (size_t t = 0; t < 2; t++) {
+        linear(y, x, W, NULL, 2, 3, 2);
+        printf("\n");
+        print_row(t == 0 ? "token 0" : "token 1", x + 3 * t, 3);
+        print_row("x W^T", y + 2 * t, 2);
+        linear(y, x, W, bias, 2, 3, 2);
+        print_row("and bias", y + 2 * t, 2);
+    }
 }
 
 // --- One block, step by step ------------------------------------------------
@@ -360,6 +389,24 @@ static bool write_parameters(const char *tsv, Error *err) {
     return table_end(&table, err);
 }
 
+// For the figure: each part's share of the parameters, the multiplications and
+// the exponentials, in percent.
+static bool write_shares(const char *tsv, const Part parts[N_PARTS],
+                         const Part *sum, Error *err) {
+    Table table;
+    if (!table_begin(&table, tsv, "parts.tsv",
+                     "part\tparameters\tmultiplications\texps", err))
+        return false;
+    for (size_t i = 0; i < N_PARTS; i++) {
+        const double row[] = {
+            (double)i, percent(parts[i].parameters, sum->parameters),
+            percent(parts[i].multiplications, sum->multiplications),
+            percent(parts[i].exps, sum->exps)};
+        table_row(&table, row, sizeof row / sizeof *row);
+    }
+    return table_end(&table, err);
+}
+
 // What a whole model has: blocks, the embedding and the last norm.
 static size_t model_parameters(size_t n_layer, size_t d_model, size_t tokens) {
     BlockShape shape = official_shape(d_model);
@@ -378,6 +425,12 @@ static void print_shares(const Part parts[N_PARTS], const Part *sum) {
            percent(scan->parameters, sum->parameters),
            percent(scan->multiplications, sum->multiplications),
            percent(scan->exps, sum->exps));
+    value("projections-parameters",
+          percent(in_proj->parameters + out_proj->parameters, sum->parameters),
+          3);
+    value("scan-multiplications",
+          percent(scan->multiplications, sum->multiplications), 2);
+    value("scan-exps", percent(scan->exps, sum->exps), 3);
 }
 
 static bool where_parameters_go(const Settings *settings, Error *err) {
@@ -404,7 +457,8 @@ static bool where_parameters_go(const Settings *settings, Error *err) {
     value("mamba-130m-parameters",
           (double)model_parameters(N_LAYER, D_MODEL, TOKENS), 12);
     value("block-parameters", (double)sum.parameters, 12);
-    return write_parameters(settings->tsv, err);
+    return write_parameters(settings->tsv, err) &&
+           write_shares(settings->tsv, parts, &sum, err);
 }
 
 static void print_layer(const char *name, size_t parameters,
@@ -412,19 +466,53 @@ static void print_layer(const char *name, size_t parameters,
     printf("  %-32s%12zu%18zu%14zu\n", name, parameters, multiplications, kept);
 }
 
-static void print_attention(size_t d) {
+// One layer of attention and an MLP, for a token with so many tokens before it.
+static Part attention_layer(size_t d, size_t context) {
     size_t matrices = 12 * d * d, norms = 2 * d;
+    // q . k with every token before, and as much for the sum of their v.
+    return (Part){"attention + MLP", matrices + norms,
+                  matrices + 3 * norms + 2 * context * d, 0};
+}
+
+static void print_attention(size_t d) {
     for (size_t context = 1024; context <= 65536; context *= 8) {
+        Part layer = attention_layer(d, context);
         char name[48];
-        snprintf(name, sizeof name, "attention + MLP, context %zu", context);
-        // q . k with every token before, and as much for the sum of their v;
-        // k and v of all of them are kept.
-        print_layer(name, matrices + norms,
-                    matrices + 3 * norms + 2 * context * d, 2 * context * d);
+        snprintf(name, sizeof name, "%s, context %zu", layer.name, context);
+        // k and v of all tokens before are kept.
+        print_layer(name, layer.parameters, layer.multiplications,
+                    2 * context * d);
     }
 }
 
-static void against_attention(const Settings *settings) {
+// For the figure: multiplications for one token, by the context.
+static bool write_context(const char *tsv, size_t d, const Part *block,
+                          Error *err) {
+    Table table;
+    if (!table_begin(&table, tsv, "context.tsv",
+                     "context\ttwo_blocks\tattention_and_MLP", err))
+        return false;
+    for (size_t context = 1; context <= 65536; context *= 2) {
+        Part layer = attention_layer(d, context);
+        const double row[] = {(double)context,
+                              2 * (double)block->multiplications,
+                              (double)layer.multiplications};
+        table_row(&table, row, sizeof row / sizeof *row);
+    }
+    return table_end(&table, err);
+}
+
+// The context from which on a layer of attention multiplies more often than two
+// blocks, and the one from which on it keeps more numbers.
+static void print_equal_contexts(size_t d, const Part *block, size_t kept) {
+    double two = 2 * (double)block->multiplications;
+    double fixed = (double)attention_layer(d, 0).multiplications;
+    double more = two > fixed ? (two - fixed) / (2 * (double)d) : 0;
+    value("context-of-equal-multiplications", ceil(more), 12);
+    value("context-of-equal-memory", ceil((double)kept / (double)d), 12);
+}
+
+static bool against_attention(const Settings *settings, Error *err) {
     BlockShape shape = official_shape(settings->width);
     Part parts[N_PARTS];
     count_parts(parts, &shape);
@@ -449,6 +537,30 @@ static void against_attention(const Settings *settings) {
            "does not grow.\n",
            ratio);
     value("two-blocks-over-one-layer", ratio, 3);
+    print_equal_contexts(d, &block, kept);
+    return write_context(settings->tsv, d, &block, err);
+}
+
+// When the scan is slower than attention, if one operation of the scan takes
+// as long as so many multiplications of a matrix product.
+static void against_attention_core(const Settings *settings) {
+    BlockShape shape = official_shape(settings->width);
+    Part parts[N_PARTS];
+    count_parts(parts, &shape);
+    const Part *scan = &parts[5];
+    size_t operations = scan->multiplications + scan->exps;
+    section("when-slower", "The scan alone beside attention alone");
+    printf("For one token, d_model %zu. Attention multiplies %zu times with "
+           "each token of\nits context, in matrix products. The scan "
+           "multiplies %zu times and takes\n%zu exponentials, each number by "
+           "itself. If one of these takes as long as so\nmany "
+           "multiplications of a matrix product, attention is faster up to "
+           "this\ncontext:\n\n  %12s%12s\n",
+           settings->width, 2 * settings->width, scan->multiplications,
+           scan->exps, "as long as", "context");
+    for (size_t cost = 1; cost <= 64; cost *= 4)
+        printf("  %12zu%12zu\n", cost,
+               cost * operations / (2 * settings->width));
 }
 
 // --- Cut anywhere -----------------------------------------------------------
@@ -534,6 +646,25 @@ static bool short_prompts(const Settings *settings, Error *err) {
     return ok;
 }
 
+// --- The workspace ----------------------------------------------------------
+
+static bool workspace(const Settings *settings, Error *err) {
+    BlockShape shape = official_shape(settings->width);
+    const ScanBackend *backend = scan_backend("cpu", err);
+    section("workspace", "Memory for the intermediate results");
+    if (!backend)
+        return false;
+    printf("Bytes for one sequence, d_model %zu, scan backend `%s`, if so many "
+           "tokens go\nthrough the block in one call, and what it remembers "
+           "between calls:\n\n  %8s%16s%16s\n",
+           shape.d_model, backend->name, "tokens", "workspace", "states");
+    for (size_t length = 1; length <= 1 << 20; length *= 32)
+        printf("  %8zu%16zu%16zu\n", length,
+               block_workspace_bytes(&shape, 1, length, backend),
+               state_count(&shape) * sizeof(float));
+    return true;
+}
+
 // --- The block put together by hand, with parts to take away ----------------
 
 typedef enum { GATE_SILU, GATE_PRODUCT, GATE_NONE } Gate;
@@ -546,12 +677,27 @@ typedef struct {
 
 static const Parts all_parts = {GATE_SILU, true, true};
 
+// From x to Delta, B and C: steps 3 and 4.
+static void compose_steps(Example *e) {
+    const BlockWeights *w = &e->weights;
+    const BlockActivations *act = &e->act;
+    size_t L = e->length, I = e->shape.d_inner;
+    size_t R = e->shape.dt_rank, N = e->shape.d_state;
+
+    // dt, B, C = x_proj(x);  Delta = softplus(dt_proj(dt))
+    linear(act->dt, act->x, w->x_proj_weight, NULL, L, I, R);
+    linear(act->B, act->x, w->x_proj_weight + R * I, NULL, L, I, N);
+    linear(act->C, act->x, w->x_proj_weight + (R + N) * I, NULL, L, I, N);
+    linear(act->delta, act->dt, w->dt_proj_weight, w->dt_proj_bias, L, R, I);
+    for (size_t i = 0; i < L * I; i++)
+        act->delta[i] = softplus(act->delta[i]);
+}
+
 // From the tokens to x, z, Delta, B and C: steps 0 to 4.
 static void compose_selection(Example *e, bool convolution) {
     const BlockWeights *w = &e->weights;
     const BlockActivations *act = &e->act;
     size_t L = e->length, M = e->shape.d_model, I = e->shape.d_inner;
-    size_t R = e->shape.dt_rank, N = e->shape.d_state;
     const float *bias = w->in_proj_bias;
 
     // x, z = in_proj(RMSNorm(r))
@@ -568,13 +714,7 @@ static void compose_selection(Example *e, bool convolution) {
         memcpy(act->x, act->x_raw, L * I * sizeof *act->x);
     silu_in_place(act->x, L * I);
 
-    // dt, B, C = x_proj(x);  Delta = softplus(dt_proj(dt))
-    linear(act->dt, act->x, w->x_proj_weight, NULL, L, I, R);
-    linear(act->B, act->x, w->x_proj_weight + R * I, NULL, L, I, N);
-    linear(act->C, act->x, w->x_proj_weight + (R + N) * I, NULL, L, I, N);
-    linear(act->delta, act->dt, w->dt_proj_weight, w->dt_proj_bias, L, R, I);
-    for (size_t i = 0; i < L * I; i++)
-        act->delta[i] = softplus(act->delta[i]);
+    compose_steps(e);
 }
 
 // From there back to the residual stream: steps 5 to 7.
@@ -614,6 +754,72 @@ static double compose(Example *e, Parts parts) {
     compose_scan(e, parts.D, parts.gate);
     return root_mean_square(e->act.out, e->length * e->shape.d_model);
 }
+
+// --- Who hears of one channel -----------------------------------------------
+
+// In how many columns two matrices differ.
+static size_t changed_columns(const float *a, const float *b, size_t rows,
+                              size_t columns) {
+    size_t changed = 0;
+    for (size_t d = 0; d < columns; d++) {
+        bool differs = false;
+        for (size_t t = 0; t < rows; t++)
+            differs = differs || a[t * columns + d] != b[t * columns + d];
+        changed += differs;
+    }
+    return changed;
+}
+
+// Adds 1 to the first column.
+static void disturb(float *x, size_t rows, size_t columns) {
+    for (size_t t = 0; t < rows; t++)
+        x[t * columns] += 1;
+}
+
+static void print_changed(const char *name, const float *after,
+                          const float *before, size_t rows, size_t columns) {
+    printf("  %-44s%4zu of %zu\n", name,
+           changed_columns(after, before, rows, columns), columns);
+}
+
+static bool across_channels(const Settings *settings, Error *err) {
+    BlockShape shape = chosen_shape(settings);
+    Example e;
+    section("across-channels", "Who hears of one channel");
+    printf("Everything is computed twice, the second time with 1 added to "
+           "channel 0 of the\ninput, for all tokens. Channels of the result "
+           "that differ:\n\n");
+    if (!example_make(&e, &shape, settings->length, settings->seed, err))
+        return false;
+    size_t L = e.length, I = shape.d_inner, M = shape.d_model;
+
+    // The scan, with Delta, B and C held as they are.
+    compose(&e, all_parts);
+    memcpy(e.spare, e.act.y, L * I * sizeof *e.spare);
+    begin(&e);
+    disturb(e.act.x, L, I);
+    compose_scan(&e, true, GATE_SILU);
+    print_changed("the scan alone", e.act.y, e.spare, L, I);
+
+    // What x_proj and dt_proj make of the same x.
+    compose(&e, all_parts);
+    memcpy(e.spare, e.act.delta, L * I * sizeof *e.spare);
+    disturb(e.act.x, L, I);
+    compose_steps(&e);
+    print_changed("the steps Delta that x_proj and dt_proj make", e.act.delta,
+                  e.spare, L, I);
+
+    // The whole block.
+    compose(&e, all_parts);
+    memcpy(e.spare, e.act.out, L * M * sizeof *e.spare);
+    disturb(e.tokens, L, M);
+    compose(&e, all_parts);
+    print_changed("what the block adds", e.act.out, e.spare, L, M);
+    example_free(&e);
+    return true;
+}
+
+// --- Parts taken away -------------------------------------------------------
 
 // How far the output is from the whole block's, relative to it.
 static void print_change(const char *name, Example *e, Parts parts,
@@ -977,6 +1183,68 @@ static void mistake_floor(void) {
            "same, and nobody\nnotices.\n");
 }
 
+// --- Why a library multiplies the matrices ----------------------------------
+
+// y = x W^T as the formula says it.
+static void three_loops(float *restrict y, const float *x, const float *W,
+                        size_t rows, size_t in, size_t out) {
+    for (size_t t = 0; t < rows; t++)
+        for (size_t o = 0; o < out; o++) {
+            float sum = 0;
+            for (size_t i = 0; i < in; i++)
+                sum += x[t * in + i] * W[o * in + i];
+            y[t * out + o] = sum;
+        }
+}
+
+typedef void Product(float *restrict y, const float *x, const float *W,
+                     size_t rows, size_t in, size_t out);
+
+// Multiplications in a nanosecond, in the fastest of a few runs.
+static double rate(Product *product, float *y, const float *x, const float *W,
+                   size_t rows, size_t in, size_t out) {
+    enum { RUNS = 7 };
+    double shortest = INFINITY;
+    for (int run = 0; run < RUNS; run++) {
+        double begun = seconds_now();
+        product(y, x, W, rows, in, out);
+        shortest = fmin(shortest, seconds_now() - begun);
+    }
+    return (double)(rows * in * out) / shortest / 1e9;
+}
+
+static bool matrix_product(const Settings *settings, Error *err) {
+    enum { IN = 256, OUT = 1024, MOST_ROWS = 64 };
+    Random random = random_from_seed(settings->seed);
+    size_t n = MOST_ROWS * IN + OUT * IN + 2 * MOST_ROWS * OUT;
+    float *numbers = allocate(n, sizeof *numbers, "a matrix product", err);
+    if (!numbers)
+        return false;
+    float *room = numbers;
+    const float *x = random_weight(&room, MOST_ROWS * IN, 1, &random);
+    const float *W = random_weight(&room, OUT * IN, 1, &random);
+    float *y = room, *same = y + MOST_ROWS * OUT;
+
+    section_measured("matrix-product", "Three loops and a library");
+    printf("Multiplications in a nanosecond, %d numbers in and %d out, the "
+           "fastest of\na few runs. The library is %s.\n\n"
+           "  %8s%14s%14s\n",
+           IN, OUT, matmul_library, "tokens", "three loops", "matmul()");
+    double loops = 0, library = 0;
+    for (size_t rows = 1; rows <= MOST_ROWS; rows *= 8) {
+        loops = rate(three_loops, y, x, W, rows, IN, OUT);
+        library = rate(matmul, same, x, W, rows, IN, OUT);
+        printf("  %8zu%14.2g%14.2g\n", rows, loops, library);
+    }
+    printf("\n");
+    value("matmul-over-loops", library / loops, 2);
+    bool ok =
+        check_below("Largest difference",
+                    largest_difference(y, same, MOST_ROWS * OUT), 1e-3, err);
+    release(numbers);
+    return ok;
+}
+
 // --- The command line -------------------------------------------------------
 
 static int read_settings(Settings *settings, int argc, char **argv) {
@@ -1020,17 +1288,20 @@ int main(int argc, char **argv) {
         return status;
 
     Error err;
-    bool ok =
-        one_block(&settings, &err) && where_parameters_go(&settings, &err);
+    linear_by_hand();
+    bool ok = across_channels(&settings, &err) && one_block(&settings, &err) &&
+              where_parameters_go(&settings, &err) &&
+              against_attention(&settings, &err);
     if (ok)
-        against_attention(&settings);
+        against_attention_core(&settings);
     ok = ok && cuts(&settings, &err) && short_prompts(&settings, &err) &&
-         taken_away(&settings, &err) && without_gate(&settings, &err) &&
-         without_D(&settings, &err) && low_rank(&settings, &err) &&
-         without_convolution(&settings, &err);
+         workspace(&settings, &err) && taken_away(&settings, &err) &&
+         without_gate(&settings, &err) && without_D(&settings, &err) &&
+         low_rank(&settings, &err) && without_convolution(&settings, &err);
     if (ok) {
         mistake_bias();
         mistake_floor();
+        ok = matrix_product(&settings, &err);
     }
     return report_end("chapter5", ok, &err);
 }

@@ -999,6 +999,34 @@ static double order_0_entropy(const int32_t *tokens, size_t count) {
     return bits;
 }
 
+// What a small compressor needs that learns from the text as it goes: how
+// often, among the last WINDOW bytes, did this byte follow the same 0, 1 ..
+// ORDER bytes? Each count is mixed with the guess of the shorter context:
+//     p_k = (hits_k + c p_{k-1}) / (times_k + c),  p_{-1} = 1/256
+static double compressor_probability(const int32_t *tokens, size_t i) {
+    enum { ORDER = 3, WINDOW = 4096 };
+    const double c = 4;
+    double hits[ORDER + 1] = {0}, times[ORDER + 1] = {0};
+    for (size_t j = i > WINDOW ? i - WINDOW : 0; j < i; j++)
+        for (size_t k = 0; k <= ORDER && k <= j; k++) {
+            if (k > 0 && tokens[j - k] != tokens[i - k])
+                break;
+            hits[k] += tokens[j] == tokens[i];
+            times[k]++;
+        }
+    double p = 1.0 / BYTE_VALUES;
+    for (size_t k = 0; k <= ORDER; k++)
+        p = (hits[k] + c * p) / (times[k] + c);
+    return p;
+}
+
+static double compressor_bits(const int32_t *tokens, size_t count) {
+    double bits = 0;
+    for (size_t i = 1; i < count; i++)
+        bits -= log2(compressor_probability(tokens, i));
+    return bits / (double)(count - 1);
+}
+
 // What a new model of the trained one's shape needs.
 static bool untrained_bits(const Given *given, double *bits, Error *err) {
     Model model;
@@ -1018,14 +1046,15 @@ static bool untrained_bits(const Given *given, double *bits, Error *err) {
 
 static bool write_losses(const Given *given, Error *err) {
     Table table;
-    double sum = 0;
+    double sum = 0, order_0 = order_0_entropy(given->tokens, given->count);
     if (!table_begin(&table, given->settings->tsv, "loss.tsv",
-                     "position\tnats\tmean_nats", err))
+                     "position\tnats\tmean_nats\torder_0_bits", err))
         return false;
     for (size_t i = 1; i < given->count; i++) {
         sum += given->nats[i];
-        double row[] = {(double)i + 1, given->nats[i], sum / (double)i};
-        table_row(&table, row, 3);
+        double row[] = {(double)i + 1, given->nats[i], sum / (double)i,
+                        order_0};
+        table_row(&table, row, 4);
     }
     return table_end(&table, err);
 }
@@ -1045,9 +1074,12 @@ static bool bits_per_byte(const Given *given, Error *err) {
     printf("  %-56s %10.2f\n", "this model before training", untrained);
     printf("  %-56s %10.2f\n", "the bytes' frequencies in this very text",
            order_0_entropy(given->tokens, count));
+    printf("  %-56s %10.2f\n", "a compressor that learns from this text alone",
+           compressor_bits(given->tokens, count));
     printf("  %-56s %10.2f\n\n", "the trained model", bits);
     value("bits-per-byte", bits, 5);
     value("nats-per-byte", bits / bits_from_nats(1), 5);
+    value("perplexity", exp(bits / bits_from_nats(1)), 3);
     value("order-0-entropy", order_0_entropy(given->tokens, count), 4);
     value("compressed-to", bits / 8, 2);
     printf("\nThe last is the size of the text, as a share of what it was,\n"
@@ -1121,19 +1153,25 @@ static bool bits_with_context(const Given *given, size_t context,
     return ok;
 }
 
+// How many tokens the convolutions of all layers see together: each adds K - 1.
+static size_t convolutions_see(const Config *config) {
+    return 1 + config->n_layer * (config->d_conv - 1);
+}
+
 // The table for contexts of 1, 2, 4 .. longest; bits has one for each.
 static bool context_table(const Given *given, size_t longest, double *bits,
                           Error *err) {
     Table table;
-    if (!table_begin(&table, given->settings->tsv, "context.tsv",
-                     "context\tbits_per_byte", err))
+    if (!table_begin(&table, given->settings->tsv, "bits-by-context.tsv",
+                     "context\tbits_per_byte\tconvolutions_see", err))
         return false;
     bool ok = true;
     printf("  bytes of context   bits per byte\n");
     for (size_t length = 1; ok && length <= longest; length *= 2, bits++) {
         ok = bits_with_context(given, length, longest, bits, err);
-        double row[] = {(double)length, *bits};
-        table_row(&table, row, 2);
+        double row[] = {(double)length, *bits,
+                        (double)convolutions_see(&given->trained.config)};
+        table_row(&table, row, 3);
         if (ok)
             printf("  %16zu   %13.2f\n", length, *bits);
     }
@@ -1158,7 +1196,7 @@ static bool context(const Given *given, Error *err) {
     size_t enough = 0;
     while (bits[enough] > best + close)
         enough++;
-    size_t seen = 1 + config->n_layer * (config->d_conv - 1);
+    size_t seen = convolutions_see(config);
     printf("\nFrom so many bytes on it is within %g bits of the best, and\n"
            "so many bytes the convolutions of all layers see together,\n"
            "1 + n_layer (K - 1):\n",
@@ -1172,6 +1210,62 @@ static bool context(const Given *given, Error *err) {
         beyond++;
     value("bits-saved-by-more", tidy(bits[beyond] - bits[ROWS - 1], 5e-3), 1);
     return true;
+}
+
+// --- Far beyond the text's end ----------------------------------------------
+
+// The largest |h| of all layers.
+static double largest_state(const Session *session) {
+    const BlockShape *shape = &session->model->shape;
+    double most = 0;
+    for (size_t i = 0; i < session->model->config.n_layer; i++)
+        for (size_t k = 0; k < shape->d_inner * shape->d_state; k++)
+            most = larger(most, fabsf(session->layers[i].ssm_state[k]));
+    return most;
+}
+
+// The text again and again to one session, which is never reset.
+static bool read_again(const Given *given, Evaluation *evaluation, double *nats,
+                       Error *err) {
+    enum { READINGS = 8, FIRST = 64 };
+    size_t count = given->count;
+    double first = 0, bits = 0;
+    printf("  reading          positions   bits per byte   largest |h|\n");
+    for (size_t n = 1; n <= READINGS; n++) {
+        if (!evaluation_feed(evaluation, given->tokens, count, nats, err))
+            return false;
+        // Without the first bytes, which have others before them each time.
+        bits = mean_bits(nats, FIRST, count);
+        first = n == 1 ? bits : first;
+        if ((n & (n - 1)) == 0)
+            printf("  %7zu  %7zu .. %-7zu   %13.3f   %11.1f\n", n,
+                   (n - 1) * count + 1, n * count, bits,
+                   largest_state(evaluation->session));
+    }
+    printf("\n");
+    value("bits-first-reading", first, 4);
+    value("bits-last-reading", bits, 4);
+    value("read-to-position", (double)(READINGS * count), 9);
+    return true;
+}
+
+static bool far(const Given *given, Error *err) {
+    double *nats = allocate(given->count, sizeof *nats, "the nats", err);
+    Session session = {0};
+    Evaluation evaluation = {0};
+    bool ok =
+        nats &&
+        session_new(&session, &given->trained, 1, CHUNK, given->backend, err) &&
+        evaluation_new(&evaluation, &session, err);
+    section("far", "The same text again and again");
+    printf("One session reads the text several times in a row; its state is\n"
+           "never reset. The mean bits of its bytes from the 65th on, and the\n"
+           "largest number in the state at the end of each reading.\n\n");
+    ok = ok && read_again(given, &evaluation, nats, err);
+    evaluation_free(&evaluation);
+    session_free(&session);
+    release(nats);
+    return ok;
 }
 
 // --- What is missed when a part is taken away -------------------------------
@@ -1455,6 +1549,156 @@ static bool taken_away(const Given *given, Error *err) {
     return ok;
 }
 
+// --- Numbers of 16 bits, and one that is none --------------------------------
+
+static uint32_t bits_of(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+// The nearest bfloat16 of a finite number, ties to even: the upper half of a
+// float32.
+static uint16_t to_bf16(float x) {
+    uint32_t bits = bits_of(x);
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+// The nearest float16 of a finite number, ties to even. Above 0x1p-14 it has
+// 11 significant bits, below that steps of 0x1p-24.
+static uint16_t to_f16(float x) {
+    uint32_t sign = bits_of(x) >> 16 & 0x8000;
+    float size = fabsf(x);
+    if (size >= 65520)
+        return (uint16_t)(sign | 0x7c00);  // infinity
+    int exponent;
+    frexpf(size, &exponent);
+    exponent = size < 0x1p-14f ? -13 : exponent;
+    float steps = nearbyintf(ldexpf(size, 11 - exponent));
+    // 1024 steps are the hidden bit, which carries into the exponent.
+    return (uint16_t)(sign |
+                      (((uint32_t)(exponent + 13) << 10) + (uint32_t)steps));
+}
+
+// There and back.
+static float rounded(float x, TensorType type) {
+    uint16_t half = type == TENSOR_F16 ? to_f16(x) : to_bf16(x);
+    const Tensor tensor = {.type = type, .count = 1, .data = &half};
+    float number = x;
+    if (type != TENSOR_F32)
+        tensor_to_float(&tensor, &number);
+    return number;
+}
+
+// The trained model's weights in a file of this type. halves has room for all.
+static bool save_as(const Model *model, TensorType type, const char *directory,
+                    uint16_t *halves, Error *err) {
+    char path[PATH_BYTES];
+    if (!model_save(model, directory, err) ||
+        !path_join(path, directory, "model.safetensors", err))
+        return false;
+    if (type == TENSOR_F32)
+        return true;
+    Tensor *tensors =
+        allocate(model->n_parameters, sizeof *tensors, "tensors", err);
+    for (size_t i = 0; tensors && i < model->n_parameters; i++) {
+        const Parameter *parameter = &model->parameters[i];
+        tensors[i] = (Tensor){.name = parameter->name,
+                              .type = type,
+                              .rank = parameter->rank,
+                              .count = parameter->count,
+                              .data = halves};
+        memcpy(tensors[i].shape, parameter->shape, sizeof parameter->shape);
+        for (size_t k = 0; k < parameter->count; k++, halves++)
+            *halves = type == TENSOR_F16 ? to_f16(model->numbers[i][k])
+                                         : to_bf16(model->numbers[i][k]);
+    }
+    bool ok = tensors && safetensors_write(path, tensors, model->n_parameters,
+                                           NULL, 0, err);
+    release(tensors);
+    return ok;
+}
+
+// The model saved as this type and loaded again reads the text.
+static bool print_stored(const Given *given, TensorType type,
+                         const char *directory, uint16_t *halves, double *nats,
+                         Error *err) {
+    Model back;
+    if (!save_as(&given->trained, type, directory, halves, err) ||
+        !model_load(&back, directory, err))
+        return false;
+    size_t changed = different_bits(&given->trained, &back);
+    bool ok = evaluate(given, &back, nats, err);
+    if (ok)
+        printf("  %-9s %16s %20s %15.3f\n", tensor_type_name(type),
+               grouped(back.file.view.size).text, grouped(changed).text,
+               mean_bits(nats, 1, given->count));
+    model_free(&back);
+    return ok;
+}
+
+static bool print_stored_types(const Given *given, uint16_t *halves,
+                               double *nats, Error *err) {
+    static const TensorType types[] = {TENSOR_F32, TENSOR_F16, TENSOR_BF16};
+    char directory[PATH_BYTES];
+    if (!temporary_directory(directory, err))
+        return false;
+    printf("  stored as    bytes of file      numbers changed   bits per "
+           "byte\n");
+    bool ok = true;
+    for (size_t i = 0; ok && i < sizeof types / sizeof *types; i++)
+        ok = print_stored(given, types[i], directory, halves, nats, err);
+    remove_model(directory);
+    return ok;
+}
+
+static void print_rounded(const char *what, float x) {
+    printf("  %-24s %12.6g %12.6g %12.6g\n", what, x, rounded(x, TENSOR_F16),
+           rounded(x, TENSOR_BF16));
+}
+
+// What a NaN among the weights is told as.
+static bool print_nan(const Given *given, Error *err) {
+    Model copy = {0};
+    double *nats = allocate(given->count, sizeof *nats, "the nats", err);
+    bool ok = nats && copy_model(&copy, &given->trained, err);
+    if (ok) {
+        Error refusal = {"nothing"};
+        size_t count, layer = copy.config.n_layer / 2;
+        restore_copy(&copy, &given->trained);
+        own_numbers(&copy, PARAMETER_X_PROJ_WEIGHT, layer, &count)[7] = NAN;
+        model_bind(&copy);
+        evaluate(given, &copy, nats, &refusal);
+        printf("\nOne weight of the model is NaN, and it reads the text:\n\n");
+        print_wrapped(refusal.text);
+    }
+    model_free(&copy);
+    release(nats);
+    return ok;
+}
+
+static bool sixteen_bits(const Given *given, Error *err) {
+    size_t total = parameter_total(&given->trained.config);
+    uint16_t *halves = allocate(total, sizeof *halves, "weights", err);
+    double *nats = allocate(given->count, sizeof *nats, "the nats", err);
+    section("sixteen-bits", "Stored in 16 bits, computed in 32");
+    printf("The trained model, its weights rounded and saved, then loaded;\n"
+           "it reads the same text.\n\n");
+    bool ok = halves && nats && print_stored_types(given, halves, nats, err);
+    if (ok) {
+        printf("\nResults that 16 bits cannot hold:\n\n"
+               "  %-24s %12s %12s %12s\n",
+               "", "float32", "float16", "bfloat16");
+        print_rounded("exp(-0.001)", expf(-0.001f));
+        print_rounded("256 + 0.5", 256.5f);
+        print_rounded("300 * 300", 90000);
+        ok = print_nan(given, err);
+    }
+    release(nats);
+    release(halves);
+    return ok;
+}
+
 // --- Padded ids -------------------------------------------------------------
 
 static bool padded_ids(const Given *given, Error *err) {
@@ -1545,15 +1789,15 @@ static double guessing_nats(const Example *example) {
     return nats / (double)rows;
 }
 
-// A remark where the vocabulary needs no padding: one implementation padded all
-// the same, by multiple - V mod multiple, which then is the whole multiple.
+// A remark where the vocabulary needs no padding: multiple - V mod multiple,
+// added without asking, is the whole multiple then.
 static void remark_padding(const Config *config, size_t B, size_t L) {
     size_t V = config->vocab_size, multiple = config->pad_vocab_size_multiple;
     if (V % multiple != 0)
         return;
     printf("%zu is a multiple of %zu, so nothing is padded. Adding\n"
            "%zu - %zu mod %zu without asking gives one multiple too many,\n"
-           "and this shape, which one implementation printed:\n\n",
+           "and this shape:\n\n",
            V, multiple, multiple, V, multiple);
     printf("  output shape   (%zu, %zu, %zu)\n\n", B, L,
            V + multiple - V % multiple);
@@ -1744,7 +1988,8 @@ static bool show_trained_model(const Given *given, Error *err) {
         !bits_per_byte(given, err))
         return false;
     along_the_text(given);
-    return context(given, err) && taken_away(given, err);
+    return context(given, err) && far(given, err) && taken_away(given, err) &&
+           sixteen_bits(given, err);
 }
 
 int main(int argc, char **argv) {

@@ -428,6 +428,47 @@ static void candidates(const Given *given, const float *logits) {
            "top_p after a share of the probability.\n");
 }
 
+// What a way of sampling makes of five words whose probabilities are easy to
+// halve.
+static void print_words(const char *name, const double *p, size_t n,
+                        const SamplingOptions *options) {
+    double weights[8];
+    double temperature = options->temperature > 0 ? options->temperature : 1;
+    for (size_t i = 0; i < n; i++)
+        weights[i] = pow(p[i], 1 / temperature);
+    size_t kept = candidates_left(weights, n, options);
+    double sum = sum_of(weights, kept);
+    printf("  %-26s", name);
+    for (size_t i = 0; i < n; i++)
+        if (i < kept)
+            printf(" %6.3f", weights[i] / sum);
+        else
+            printf(" %6s", "-");
+    printf("\n");
+}
+
+static void by_hand(void) {
+    static const double p[] = {8 / 16., 4 / 16., 2 / 16., 1 / 16., 1 / 16.};
+    static const struct {
+        const char *name;
+        SamplingOptions options;
+    } settings[] = {
+        {"as the model says", {.temperature = 1, .top_p = 1}},
+        {"greedy", {.temperature = 0, .top_p = 1}},
+        {"temperature 0.5", {.temperature = 0.5, .top_p = 1}},
+        {"temperature 2", {.temperature = 2, .top_p = 1}},
+        {"top_k 2", {.temperature = 1, .top_k = 2, .top_p = 1}},
+        {"top_p 0.7", {.temperature = 1, .top_p = 0.7}},
+        {"top_k 2, top_p 0.6", {.temperature = 1, .top_k = 2, .top_p = 0.6}},
+        {"temperature 0.5, top_p 0.7", {.temperature = 0.5, .top_p = 0.7}}};
+    section("sampling-by-hand", "Five words, and what each setting leaves");
+    printf("  %-26s %6s %6s %6s %6s %6s\n", "setting", "the", "a", "his", "no",
+           "all");
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+        print_words(settings[i].name, p, sizeof p / sizeof *p,
+                    &settings[i].options);
+}
+
 // Draws many times: how often each of the best candidates comes.
 static bool draws(const Given *given, const float *logits, Error *err) {
     enum { DRAWS = 5000, SHOWN = 5 };
@@ -560,6 +601,7 @@ static bool sampling(const Given *given, Error *err) {
     session_free(&session);
     if (!ok)
         return false;
+    by_hand();
     candidates(given, logits);
     return draws(given, logits, err) && padding_draws(given, err) &&
            texts(given, err);
@@ -895,10 +937,10 @@ static bool padding(const Given *given, Error *err) {
            "from that without them:\n\n");
     bool ok = left_padding(given, &session, err);
     if (ok) {
-        printf("\nNo mask undoes it: padding is text, and the state has read\n"
-               "it. Behind the prompt it leaves the logits before it alone,\n"
-               "but then the state is that of a padded text. The distance\n"
-               "after four zeros behind the prompt and one space:\n");
+        printf("\nPadding is text, and the state has read it. Behind the\n"
+               "prompt it leaves the logits before it alone, but then the\n"
+               "state is that of a padded text. The distance after four\n"
+               "zeros behind the prompt and one space:\n");
         ok = right_padding(given, &session, err);
     }
     if (ok)
@@ -1045,6 +1087,11 @@ static bool mistake_bits(const Given *given, Error *err) {
         value("bits-right", bits[RIGHT][0], 3);
         value("bits-without-h", bits[NO_SSM_STATE][0], 3);
         value("bits-with-conv-outputs", bits[CONV_OUTPUTS][0], 3);
+        printf(
+            "\nThe wrong rows of conv_state are gone after %zu bytes. The h\n"
+            "that was not written is missed until the text has filled it\n"
+            "again: little in the mean, as much as the model leans on h.\n",
+            given->model.shape.d_conv - 1);
     }
     session_free(&session);
     release(logits);
@@ -1063,8 +1110,9 @@ static bool mistake_texts(const Given *given, Error *err) {
         return true;
     if (!new_session(&session, given, 1, err))
         return false;
-    printf("\nThe prompt without its last byte is the prefill, that byte a\n"
-           "step. Then the greedy text:\n");
+    section("mistake-texts", "What a model writes from a wrong state");
+    printf("The prompt without its last byte is read in one call, that byte\n"
+           "in a step. Then the greedy text:\n\n");
     bool ok = true;
     for (size_t m = RIGHT; ok && m < MISTAKES; m++) {
         int32_t tokens[TOKENS];
@@ -1078,18 +1126,6 @@ static bool mistake_texts(const Given *given, Error *err) {
     }
     session_free(&session);
     return ok;
-}
-
-static bool mistake_states(const Given *given, Error *err) {
-    if (!mistake_bits(given, err) || !mistake_texts(given, err))
-        return false;
-    printf("\nThe wrong rows of conv_state are gone after %zu bytes. The h\n"
-           "that was not written is missed until the text has filled it\n"
-           "again: little in the mean, as much as the model leans on h,\n"
-           "but the text starts out wrong. It still looks like text, and\n"
-           "nobody is warned.\n",
-           given->model.shape.d_conv - 1);
-    return true;
 }
 
 // --- A prompt shorter than the kernel ---------------------------------------
@@ -1493,7 +1529,27 @@ static bool time_table(const Given *given, Session *session,
     printf("\n");
     value("step-last-over-first", row[1] / first, 2);
     value("without-over-with", row[2] / row[1], 3);
+    value("microseconds-per-step", row[1], 2);
+    value("microseconds-per-token-read", row[2] / row[0], 2);
+    value("bytes-per-second", 1e6 / row[1], 2);
     return true;
+}
+
+// Microseconds for the exponentials of one step: exp(Delta A) for each state.
+static double time_exponentials(const Config *config) {
+    size_t n = config->n_layer * config_d_inner(config) * config->d_state;
+    double seconds[STEP_RUNS];
+    volatile float result;
+    for (size_t run = 0; run < STEP_RUNS; run++) {
+        double begin = seconds_now();
+        float sum = 0;
+        for (size_t i = 0; i < n; i++)
+            sum += expf(-(float)(i % 100) / 10);
+        result = sum;
+        seconds[run] = seconds_now() - begin;
+    }
+    (void)result;
+    return 1e6 * median(seconds, STEP_RUNS);
 }
 
 static bool timing(const Given *given, Error *err) {
@@ -1509,6 +1565,8 @@ static bool timing(const Given *given, Error *err) {
            "and without the head.\n\n",
            STEP_RUNS, WHOLE_RUNS, config->n_layer, config->d_model);
     ok = ok && time_table(given, &session, &attention, err);
+    if (ok)
+        value("microseconds-of-exponentials", time_exponentials(config), 2);
     session_free(&session);
     attention_free(&attention);
     return ok;
@@ -1625,9 +1683,9 @@ static bool show_state(const Given *given, Error *err) {
 }
 
 static bool show_mistakes(const Given *given, Error *err) {
-    return mistake_states(given, err) && mistake_short_prompt(given, err) &&
-           mistake_one_token(given, err) && mistake_cut_off(given, err) &&
-           mistake_self_test(given, err);
+    return mistake_bits(given, err) && mistake_texts(given, err) &&
+           mistake_short_prompt(given, err) && mistake_one_token(given, err) &&
+           mistake_cut_off(given, err) && mistake_self_test(given, err);
 }
 
 static bool show_cost(const Given *given, Error *err) {

@@ -157,8 +157,9 @@ static bool add_tag(Sources *sources, char *line, Error *err) {
 
 static bool run_ctags(Sources *sources, Error *err) {
     Text command = {.arena = sources->arena};
-    text_printf(&command, "ctags -x --language-force=C --kinds-C=+px-m "
-                          "'--_xformat=%%N\t%%K\t%%F\t%%n\t%%e' --fields=+ne");
+    text_printf(&command,
+                "ctags -x --sort=no --language-force=C --kinds-C=+px-m "
+                "'--_xformat=%%N\t%%K\t%%F\t%%n\t%%e' --fields=+ne");
     for (size_t i = 0; i < sources->n_files; i++)
         if (is_c(sources->files[i]->path))
             text_printf(&command, " '%s'", sources->files[i]->path);
@@ -178,6 +179,32 @@ static bool run_ctags(Sources *sources, Error *err) {
                     "%d; make setup installs it",
                     status);
     return ok;
+}
+
+// --- Tests -------------------------------------------------------------------
+
+// Criterion's Test(suite, name) { .. } is suite.name; a ParameterizedTest names
+// its parameter first.
+static void add_tests(Sources *sources, const Source *source) {
+    for (size_t i = 0; i < source->lines.count; i++) {
+        const char *line = source->lines.line[i];
+        char suite[64], name[64];
+        if (sscanf(line, "Test(%63[a-z_0-9], %63[a-zA-Z_0-9]", suite, name) !=
+                2 &&
+            sscanf(line,
+                   "ParameterizedTest(%*[^,], %63[a-z_0-9], %63[a-zA-Z_0-9]",
+                   suite, name) != 2)
+            continue;
+        size_t end = i;
+        while (end < source->lines.count &&
+               strcmp(source->lines.line[end], "}") != 0)
+            end++;
+        if (end == source->lines.count)
+            continue;
+        char *full = keep_printf(sources->arena, "%s.%s", suite, name);
+        add(sources, full, "test", source, i, end + 1);
+        i = end;
+    }
 }
 
 // --- One definition, several names -------------------------------------------
@@ -217,6 +244,29 @@ static int rank(const Definition *definition) {
     return strcmp(definition->kind, "typedef") == 0 ? 3 : 2;
 }
 
+// What is defined inside a function, or inside a test, is its own business.
+static bool is_local(const Sources *sources, const Definition *definition) {
+    for (size_t i = 0; i < sources->n_definitions; i++) {
+        const Definition *outer = &sources->definitions[i];
+        if (outer != definition && is_inside(&definition->part, &outer->part) &&
+            (strcmp(outer->kind, "function") == 0 ||
+             strcmp(outer->kind, "test") == 0))
+            return true;
+    }
+    return false;
+}
+
+static void drop_locals(Sources *sources) {
+    size_t kept = 0;
+    for (size_t i = 0; i < sources->n_definitions; i++)
+        sources->definitions[i].local =
+            is_local(sources, &sources->definitions[i]);
+    for (size_t i = 0; i < sources->n_definitions; i++)
+        if (!sources->definitions[i].local)
+            sources->definitions[kept++] = sources->definitions[i];
+    sources->n_definitions = kept;
+}
+
 // A name inside a larger definition stands for that one: an enumerator for its
 // enum.
 static void widen(Sources *sources) {
@@ -249,31 +299,7 @@ static void choose_wanted(Sources *sources) {
     }
 }
 
-// --- Tests -------------------------------------------------------------------
-
-// Criterion's Test(suite, name) { .. } is suite.name; a ParameterizedTest names
-// its parameter first.
-static void add_tests(Sources *sources, const Source *source) {
-    for (size_t i = 0; i < source->lines.count; i++) {
-        const char *line = source->lines.line[i];
-        char suite[64], name[64];
-        if (sscanf(line, "Test(%63[a-z_0-9], %63[a-zA-Z_0-9]", suite, name) !=
-                2 &&
-            sscanf(line,
-                   "ParameterizedTest(%*[^,], %63[a-z_0-9], %63[a-zA-Z_0-9]",
-                   suite, name) != 2)
-            continue;
-        size_t end = i;
-        while (end < source->lines.count &&
-               strcmp(source->lines.line[end], "}") != 0)
-            end++;
-        if (end == source->lines.count)
-            continue;
-        char *full = keep_printf(sources->arena, "%s.%s", suite, name);
-        add(sources, full, "test", source, i, end + 1);
-        i = end;
-    }
-}
+// --- All of them -------------------------------------------------------------
 
 // What is not C has no names in it: the file is one definition.
 static void add_whole(Sources *sources, const Source *source) {
@@ -286,14 +312,13 @@ bool sources_read(Sources *sources, Arena *arena, Error *err) {
     *sources = (Sources){.arena = arena};
     if (!read_files(sources, err) || !run_ctags(sources, err))
         return false;
+    for (size_t i = 0; i < sources->n_files; i++)
+        if (is_c(sources->files[i]->path))
+            add_tests(sources, sources->files[i]);
     join_typedefs(sources);
+    drop_locals(sources);
     widen(sources);
     choose_wanted(sources);
-    for (size_t i = 0; i < sources->n_files; i++) {
-        const Source *source = sources->files[i];
-        if (is_c(source->path))
-            add_tests(sources, source);
-    }
     for (size_t i = 0; i < sources->n_definitions; i++)
         take_what_is_above(&sources->definitions[i].part);
     for (size_t i = 0; i < sources->n_files; i++)

@@ -24,6 +24,7 @@ typedef struct {
     const char *name, *kind;
     Part part;
     size_t line;       // where the name stands, counted from 1
+    bool local;        // inside a function, and so nobody else's business
     bool wanted;       // in src/, and so to be quoted
     const char *page;  // the first page that quotes it whole, or NULL
 } Definition;

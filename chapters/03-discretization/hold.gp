@@ -1,0 +1,11 @@
+# A held input and the state that follows it, with A = -1, B = 1, Delta = ln 2.
+set xlabel "time, in steps of Δ"
+set ylabel "x and h"
+set xrange [0:6]
+set yrange [0:2.3]
+set ytics 0.5
+set key top left
+plot data."hold.tsv" using "t":"x" with fsteps ls 6 title "input x, held", \
+     data."hold.tsv" using "t":"h" with lines ls 1 title "state h", \
+     data."hold.tsv" using "t":"h" every 32 with points ls 1 ps 1.2 \
+       title "the recurrence"
