@@ -342,11 +342,11 @@ figures: $(runs)
 	@CHAPTER='$(CHAPTER)' MEASURE='$(MEASURE)' sh docs/figures.sh $(BUILD)
 
 book: weave
-	@sh docs/book/book.sh $(BUILD)/book
+	@BUILD='$(BUILD)' sh docs/book/book.sh $(BUILD)/book
 	@echo 'The book is in $(BUILD)/book/index.html'
 
 pdf: weave
-	@sh docs/book/pdf.sh $(BUILD)/book/minimamba.pdf
+	@BUILD='$(BUILD)' sh docs/book/pdf.sh $(BUILD)/book/minimamba.pdf
 	@echo 'The PDF is $(BUILD)/book/minimamba.pdf'
 
 # --- What a reader asks for --------------------------------------------------
@@ -405,7 +405,7 @@ check-book: $(BUILD)/weaver $(runs)
 	@$(BUILD)/weaver --check --all --runs $(RUNS) \
 	  --definitions $(RUNS)/definitions.tsv --pages "$(BOOK) $(ASIDE)"
 	@CHECK=1 sh docs/figures.sh $(BUILD)
-	@STRICT=1 sh docs/book/book.sh $(BUILD)/book
+	@BUILD='$(BUILD)' STRICT=1 sh docs/book/book.sh $(BUILD)/book
 	@sh tests/check/book-pages.sh $(BUILD)/book
 
 # A stub that passed its tests would teach nothing.

@@ -49,7 +49,7 @@ static void fill_A_log(float *w, size_t n, const Config *config) {
         w[i] = (float)log((double)(i % config->d_state + 1));
 }
 
-// One tensor by its role (mamba-facts: the table of initialisations).
+// One tensor by its role, as the official code initialises it.
 static void initialize(float *w, const Parameter *parameter,
                        const Config *config, Random *random) {
     size_t n = parameter->count;

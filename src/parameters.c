@@ -46,7 +46,7 @@ static void set_shape(Parameter *parameter, size_t rank, size_t a, size_t b,
     parameter->count = a * b * c;
 }
 
-// The shape of each role (mamba-facts: the table of tensors).
+// The shape of each role, as in the official checkpoints.
 static void shape_by_role(const Config *config, Parameter *parameter) {
     size_t V = config_padded_vocab_size(config), d_model = config->d_model;
     size_t d_inner = config_d_inner(config), N = config->d_state;

@@ -7,7 +7,7 @@ set xtics 0,25,100
 set ytics ("norm" 0, "in\\_proj" 1, "conv1d, SiLU" 2, "x\\_proj" 3, \
   "dt\\_proj" 4, "scan" 5, "gate" 6, "out\\_proj" 7) scale 0
 set xlabel "share of the block"
-set key at graph 0.97, graph 0.62 right
+set key at graph 0.97, graph 0.74 right
 h = 0.13
 plot data."parts.tsv" using (0):($1-0.27):(0):2:($1-0.27-h):($1-0.27+h) \
        with boxxyerror ls 1 fs solid 0.85 title "parameters", \

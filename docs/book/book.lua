@@ -676,9 +676,17 @@ local function blocks_of_list(blocks)
             end
         elseif block.t == 'CodeBlock' and block.classes[1] == 'math' then
             local math = pandoc.Math('DisplayMath', block.text)
-            result:extend(html and
-                scrolling('formula', pandoc.Plain {formula(math)}) or
-                {pandoc.Para {math}})
+            local before = result[#result]
+            if html then
+                result:extend(scrolling('formula',
+                                        pandoc.Plain {formula(math)}))
+            elseif latex and before and before.t == 'Para' then
+                -- TeX wants a formula within its paragraph.
+                before.content:insert(pandoc.SoftBreak())
+                before.content:insert(math)
+            else
+                result:insert(pandoc.Para {math})
+            end
         elseif block.t == 'CodeBlock' then
             result:insert(code_block(block))
         elseif block.t == 'Table' then
