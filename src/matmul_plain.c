@@ -3,8 +3,9 @@
 const char *const matmul_library = "plain C";
 
 // A dot product keeps LANES partial sums, which compilers turn into vectors;
-// BLOCK rows of x share each row of W while it is in the cache.
-enum { LANES = 16, BLOCK = 4 };
+// BLOCK rows of x share each row of W while it is in the cache. Less than
+// LEAST_WORK is not worth waking threads for.
+enum { LANES = 16, BLOCK = 4, LEAST_WORK = 1 << 17 };
 
 // The partial sums added in a fixed order, halves onto halves.
 static float sum_lanes(float *lane) {
@@ -34,7 +35,7 @@ static inline void dot_products(float *y, size_t y_stride, const float *x,
 void matmul(float *restrict y, const float *x, const float *W, size_t rows,
             size_t in, size_t out) {
     size_t blocked = rows / BLOCK * BLOCK;
-#pragma omp parallel for schedule(static) if (rows * in * out > 100000)
+#pragma omp parallel for schedule(static) if (rows * in * out > LEAST_WORK)
     for (size_t o = 0; o < out; o++) {
         const float *w = W + o * in;
         for (size_t t = 0; t < blocked; t += BLOCK)

@@ -101,8 +101,8 @@ fi
 as_root=
 if [ "$manager" != brew ] && [ "$(id -u)" != 0 ]; then
     if ! has sudo; then
-        echo "setup: wanted to be root or to find sudo, found neither; as root:" \
-            "$manager install$missing" >&2
+        echo "setup: wanted to be root or to find sudo, found neither;" \
+            "as root: $manager install$missing" >&2
         exit 1
     fi
     as_root=sudo

@@ -269,6 +269,16 @@ Test(weave, notices_a_name_that_is_gone) {
                 "wanted thrice in src/thing.c");
 }
 
+Test(weave, quotes_both_definitions_of_one_name) {
+    scratch_text("src/other.c", "#ifdef X\nint one = 1;\n#else\n"
+                                "int one = 2;\n#endif\n");
+    char *page = woven("<!-- listing: src/other.c one -->\n"
+                       "<!-- /listing -->\n");
+    cr_assert(strstr(page, "```c\nint one = 1;\n\nint one = 2;\n```\n"), "%s",
+              page);
+    free(page);
+}
+
 Test(weave, a_name_inside_a_function_is_its_own) {
     check_finds("<!-- listing: src/thing.c LOCAL -->\n<!-- /listing -->\n", 1,
                 "wanted LOCAL in src/thing.c");

@@ -747,10 +747,7 @@ end
 
 local function parse(source)
     local text = read(source)
-    if not text then
-        complain('wanted to read it, found that it cannot be')
-        return pandoc.Blocks {}
-    end
+    if not text then return pandoc.Blocks {pandoc.Header(1, 'Preface')} end
     return pandoc.Blocks(pandoc.read(indent_notes(text), MARKDOWN).blocks)
 end
 

@@ -14,8 +14,10 @@ page() {
             echo "$source: wanted this page, found none" >&2
         fi
     done
-    if [ $# = 0 ] || [ -n "$found" ]; then
-        printf '%s\t%s\t%s\n' "$slug" "$kind" "${found# }"
+    # The first page and those that are made of tables are always there.
+    if [ $# = 0 ] || [ -n "$found" ] || [ "$kind" = preface ]; then
+        found=${found# }
+        printf '%s\t%s\t%s\n' "$slug" "$kind" "${found:-${1-}}"
     fi
 }
 

@@ -82,6 +82,41 @@ static void quote_other_names(Weaver *weaver, const Page *page,
     }
 }
 
+// The part's lines; one from inside a function without its indentation.
+static void add_code(Text *text, Weaver *weaver, const Part *part,
+                     bool inside) {
+    char *const *line = part->source->lines.line;
+    size_t margin = inside ? indentation(line[part->begin]) : 0;
+    for (size_t i = part->begin; i < part->end; i++) {
+        size_t indent = indentation(line[i]);
+        text_printf(text, "%s\n",
+                    line[i] + (indent < margin ? indent : margin));
+        if (columns(line[i]) > WIDEST)
+            finding(weaver, part->source->path, i + 1,
+                    "wanted at most %d columns in a listing, found %zu", WIDEST,
+                    columns(line[i]));
+    }
+}
+
+// A name that is defined again, between #if and #else, is quoted with all its
+// definitions.
+static void add_alternatives(Text *text, Weaver *weaver, const Request *request,
+                             const Part *first) {
+    const Definition *quoted =
+        sources_find(&weaver->sources, request->path, request->name);
+    for (size_t i = 0; quoted && i < weaver->sources.n_definitions; i++) {
+        const Definition *one = &weaver->sources.definitions[i];
+        if (one->part.source == first->source &&
+            one->part.begin != first->begin &&
+            strcmp(one->name, quoted->name) == 0 &&
+            strcmp(one->kind, quoted->kind) == 0) {
+            text_add(text, "\n", 1);
+            add_code(text, weaver, &one->part, false);
+            weaver->sources.definitions[i].page = quoted->page;
+        }
+    }
+}
+
 bool render_listing(Text *text, Weaver *weaver, const Page *page, size_t line,
                     const char *what) {
     Request request;
@@ -100,18 +135,9 @@ bool render_listing(Text *text, Weaver *weaver, const Page *page, size_t line,
     if (request.comment[0])
         text_printf(text, ", in `%s()`", request.name);
     text_printf(text, "\n\n```%s\n", language(request.path));
-    size_t margin = request.comment[0]
-                        ? indentation(part.source->lines.line[part.begin])
-                        : 0;
-    for (size_t i = part.begin; i < part.end; i++) {
-        const char *code = part.source->lines.line[i];
-        size_t cut = indentation(code) < margin ? indentation(code) : margin;
-        text_printf(text, "%s\n", code + cut);
-        if (columns(code) > WIDEST)
-            finding(weaver, request.path, i + 1,
-                    "wanted at most %d columns in a listing, found %zu", WIDEST,
-                    columns(code));
-    }
+    add_code(text, weaver, &part, request.comment[0] != '\0');
+    if (!request.comment[0])
+        add_alternatives(text, weaver, &request, &part);
     text_printf(text, "```\n");
     weaver->listings++;
     return true;
