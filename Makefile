@@ -299,6 +299,9 @@ $(foreach k,$(CHAPTERS),$(eval \
 stubs     := $(patsubst %,$(BUILD)/exercises/exercise%,$(CHAPTERS))
 solutions := $(patsubst %,$(BUILD)/exercises/solution%,$(CHAPTERS))
 
+.PHONY: exercises
+exercises: $(stubs) $(solutions)
+
 # --- The book -----------------------------------------------------------------
 # What the programs print; a section of docs/command.sh is the command's.
 RUNS  := $(BUILD)/weave

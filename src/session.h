@@ -50,7 +50,7 @@ size_t session_bytes(const Model *model, size_t batch, size_t chunk,
 bool session_feed(Session *session,
                   const int32_t *tokens,  // (batch, length)
                   size_t length,
-                  float *logits,  // (batch, n_logits, V padded), or NULL
+                  float *logits,  // (batch, n_logits, V), or NULL
                   size_t n_logits, Error *err);
 
 #endif

@@ -382,10 +382,14 @@ local function set_names(math)
         if not from then break end
         local before, after = math:sub(at, from - 1), math:sub(to + 1)
         local script = not in_a_row[open_element(math:sub(1, from - 1))]
+        -- Room comes before the name, or before the index that it carries.
+        local opening = script and before:match('<msu[bp]%a*>$') or ''
+        before = before:sub(1, #before - #opening)
         result[#result + 1] = before
-        if not script and before:find('</m[insr]%a*>$') then
+        if (not script or opening ~= '') and before:find('</m[insr]%a*>$') then
             result[#result + 1] = room
         end
+        result[#result + 1] = opening
         result[#result + 1] = '<mi>' .. name .. '</mi>'
         at = to + 1
         if script then
@@ -406,9 +410,32 @@ local function set_names(math)
     return table.concat(result)
 end
 
--- A formula as MathML that browsers set as TeX would: pandoc 2 lets every
--- bracket grow with what is inside it, and browsers know less of MathML than
--- there is.
+-- Lets only those brackets grow that TeX calls \left and \right: pandoc 2 lets
+-- all of them.
+local function keep_small(math, tex)
+    local grows, n = {}, 0
+    for at in tex:gmatch('()[()]') do
+        n = n + 1
+        grows[n] = tex:sub(1, at - 1):find('\\left%s*$') or
+            tex:sub(1, at - 1):find('\\right%s*$')
+    end
+    local _, found = math:gsub('<mo[^<>]*>[()]</mo>', '')
+    local some = tex:find('\\left%f[%A]')
+    local i = 0
+    return (math:gsub('<mo([^<>]*)>([^<>]*)</mo>', function(attributes, sign)
+        local keep = some
+        if sign == '(' or sign == ')' then
+            i = i + 1
+            if found == n then keep = grows[i] end
+        end
+        if keep then return nil end
+        return '<mo' .. attributes:gsub('stretchy="true"', 'stretchy="false"') ..
+            '>' .. sign .. '</mo>'
+    end))
+end
+
+-- A formula as MathML that browsers set as TeX would; they know less of MathML
+-- than there is.
 local function formula(element)
     if not html then return nil end
     -- Brackets of a stated size, which pandoc 2 does not read.
@@ -418,9 +445,7 @@ local function formula(element)
     local math = pandoc.write(pandoc.Pandoc {pandoc.Plain {element}}, 'html5',
                               {html_math_method = 'mathml'})
     math = math:gsub('%s+$', '')
-    if not tex:find('\\left%f[%A]') then
-        math = math:gsub('stretchy="true"', 'stretchy="false"')
-    end
+    math = keep_small(math, tex)
     math = math:gsub('<mstyle mathvariant="normal">(.-)</mstyle>', function(inside)
         local letters = inside:gsub('<mi>(.-)</mi>', '%1')
         if letters:find('<') then return nil end
@@ -645,6 +670,37 @@ local function scrolling(class, block)
             raw('</div>')}
 end
 
+-- Browsers make columns as wide as what is in them. TeX must be told where that
+-- is wider than the page: short columns keep their width, long ones share the
+-- rest.
+local function column_widths(block)
+    local widest = {}
+    local function measure(row)
+        for i, cell in ipairs(row.cells) do
+            widest[i] = math.max(widest[i] or 4, #stringify(cell.contents))
+        end
+    end
+    for _, row in ipairs(block.head.rows) do measure(row) end
+    for _, body in ipairs(block.bodies) do
+        for _, row in ipairs(body.body) do measure(row) end
+    end
+    local LINE, SHORT = 76, 14
+    local total, long, left = 0, 0, LINE
+    for _, width in ipairs(widest) do
+        total = total + width + 2
+        if width <= SHORT then left = left - width - 2
+        else long = long + math.min(width, 48) end
+    end
+    block.colspecs = block.colspecs:map(function(spec) return {spec[1]} end)
+    if not latex or total <= LINE then return block end
+    for i, width in ipairs(widest) do
+        local share = width <= SHORT and (width + 2) / LINE or
+            math.min(width, 48) / long * left / LINE
+        block.colspecs[i] = {block.colspecs[i][1], share}
+    end
+    return block
+end
+
 local function blocks_of_list(blocks)
     local result = pandoc.Blocks {}
     local i = 1
@@ -690,10 +746,7 @@ local function blocks_of_list(blocks)
         elseif block.t == 'CodeBlock' then
             result:insert(code_block(block))
         elseif block.t == 'Table' then
-            -- Columns as wide as what is in them.
-            block.colspecs = block.colspecs:map(function(spec)
-                return {spec[1]}
-            end)
+            block = column_widths(block)
             result:extend(scrolling('table', block))
         elseif is_picture(block) and is_caption(blocks[i + 1]) then
             result:extend(picture(block, blocks[i + 1]))
@@ -808,6 +861,16 @@ end
 local kinds = {['function'] = 'function', struct = 'struct', enum = 'enum',
                typedef = 'type', macro = 'macro', variable = 'variable'}
 
+-- What a page is called in a sentence.
+local function place_of(page)
+    if page.kind == 'chapter' then
+        return 'chapter ' .. tonumber(page.slug:match('^%d+'))
+    end
+    local title = page.title or page.slug
+    -- "Appendix B. Files" is known by its letter; the others by their title.
+    return ((title:match('^Appendix %u') or title):gsub('^%u', string.lower))
+end
+
 -- The index of what src/ and the programs define, by name.
 local function index(page)
     local entries, seen = {}, {}
@@ -833,6 +896,18 @@ local function index(page)
         pandoc.Para(pandoc.Inlines(
             'Every function, type, macro and variable that the book quotes, ' ..
             'and the page that quotes it whole.'))}
+    -- A line of letters to jump by.
+    local letters = pandoc.Inlines {}
+    for _, e in ipairs(entries) do
+        e.letter = e.name:gsub('^_+', ''):sub(1, 1):upper()
+        local link = pandoc.Link(e.letter,
+                                 address(page, 'letter-' .. e.letter:lower()))
+        if #letters == 0 or letters[#letters].content ~= link.content then
+            if #letters > 0 then letters:insert(pandoc.Space()) end
+            letters:insert(link)
+        end
+    end
+    if #letters > 0 then blocks:insert(pandoc.Para(letters)) end
     local letter, items = nil, {}
     local function flush()
         if #items == 0 then return end
@@ -842,24 +917,20 @@ local function index(page)
         items = {}
     end
     for _, e in ipairs(entries) do
-        local initial = e.name:gsub('^_+', ''):sub(1, 1):upper()
-        if initial ~= letter then
+        if e.letter ~= letter then
             flush()
-            letter = initial
+            letter = e.letter
             blocks:insert(pandoc.Header(2, letter, {
                 id = own_id(page, 'letter-' .. letter:lower()),
                 class = 'unnumbered unlisted'}))
         end
         local name = e.entry.kind == 'function' and e.name .. '()' or e.name
-        local where = e.page.kind == 'chapter' and
-            'chapter ' .. tonumber(e.page.slug:match('^%d+')) or
-            (e.page.title or e.page.slug)
         local inlines = pandoc.Inlines {
             pandoc.Link(pandoc.Code(name), definition_address(e.name, e.entry), '',
                         {class = 'code'}), pandoc.Space()}
         inlines:insert(pandoc.Span(
             (e.entry.kind == 'function' and '' or kinds[e.entry.kind] .. ', ') ..
-            e.entry.file .. ', ' .. where, {class = 'where'}))
+            e.entry.file .. ', ' .. place_of(e.page), {class = 'where'}))
         items[#items + 1] = {pandoc.Plain(inlines)}
     end
     flush()
@@ -908,7 +979,8 @@ local function outline()
                                          '\t'))
         end
         for _, block in ipairs(blocks) do
-            if block.t == 'Header' and block.level <= 2 then
+            if block.t == 'Header' and block.level <= 2 and
+                not block.classes:includes('unlisted') then
                 local inlines = bare(block.content)
                 if block.level == 1 then
                     inlines = pandoc.Inlines(inlines):walk {
@@ -956,15 +1028,16 @@ local groups = {
               references = true}, title = 'Appendices'},
 }
 
--- The book's contents: of all pages their titles, and the sections of those
--- that `open` says.
-local function contents(open, heading)
+-- The book's contents: the titles of all pages but those of the kind `without`,
+-- and the sections of those that `open` says.
+local function contents(open, heading, without)
     local lines = {}
     local function add(...) lines[#lines + 1] = table.concat {...} end
     for _, group in ipairs(groups) do
         local listed = {}
         for _, page in ipairs(pages) do
-            if group.kinds[page.kind] and page.title then
+            if group.kinds[page.kind] and page.title and
+                page.kind ~= without then
                 listed[#listed + 1] = page
             end
         end
@@ -1029,11 +1102,28 @@ local function insert_contents(blocks)
     blocks:insert(at, raw('<section class="contents" ' ..
         'aria-labelledby="contents-of-the-book">\n' ..
         '<h2 id="contents-of-the-book">Contents</h2>\n' ..
-        contents(function(page) return page.kind == 'chapter' end, 'h3') ..
+        contents(function(page) return page.kind == 'chapter' end, 'h3',
+                 'preface') ..
         '\n</section>'))
 end
 
 -- --- A file of the repository --------------------------------------------------------
+
+-- The pages that quote a file's definitions, in order.
+local function quoting_pages(path)
+    local quoting, list = {}, {}
+    for _, entries in pairs(definitions) do
+        for _, entry in ipairs(entries) do
+            if entry.file == path and page_of[entry.page] then
+                quoting[page_of[entry.page]] = true
+            end
+        end
+    end
+    for _, page in ipairs(pages) do
+        if quoting[page] then list[#list + 1] = page end
+    end
+    return list
+end
 
 local function file_page(meta, path)
     here = {source = path, slug = path}
@@ -1041,6 +1131,17 @@ local function file_page(meta, path)
     local text = read(path)
     local blocks = pandoc.Blocks {
         pandoc.Header(1, {pandoc.Code(path)}, {id = 'file'})}
+    local quoted = quoting_pages(path)
+    if text and #quoted > 0 then
+        local inlines = pandoc.Inlines 'Explained in '
+        for i, page in ipairs(quoted) do
+            if i > 1 then inlines:extend(pandoc.Inlines(i == #quoted and
+                ' and ' or ', ')) end
+            inlines:insert(pandoc.Link(place_of(page), address(page, '')))
+        end
+        inlines:insert(pandoc.Str '.')
+        blocks:insert(pandoc.Para(inlines))
+    end
     if text then
         local lines = code_lines(text, path:find('%.[ch]$') ~= nil, path, '',
                                  true)

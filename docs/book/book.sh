@@ -27,7 +27,7 @@ cp "$book/style.css" "$out/style.css"
 
 # pandoc_page MODE SLUG OUTPUT: one page of the site.
 pandoc_page() {
-    pandoc --from gfm --to html5 --mathml --wrap=preserve --no-highlight \
+    pandoc --from gfm --to html5 --mathml --wrap=preserve \
         --template "$book/template.html" --lua-filter "$book/book.lua" \
         --metadata mode="$1" --metadata slug="$2" --metadata work="$work" \
         --metadata definitions="$definitions" --metadata pagetitle=MiniMamba \
@@ -70,7 +70,7 @@ while read -r file; do
 done < "$work/files.all"
 
 # The EPUB, from the same pages.
-pandoc --from gfm --to epub3 --mathml --wrap=preserve --no-highlight \
+pandoc --from gfm --to epub3 --mathml --wrap=preserve \
     --lua-filter "$book/book.lua" \
     --metadata mode=merged --metadata work="$work" \
     --metadata definitions="$definitions" --metadata-file "$book/book.yaml" \

@@ -106,7 +106,7 @@ list_pages > "$work/pages.tsv" 2> "$work/problems"
 latex() {
     mode=$1
     shift
-    pandoc --from gfm --to latex --wrap=preserve --no-highlight \
+    pandoc --from gfm --to latex --wrap=preserve \
         --lua-filter "$book/book.lua" --metadata mode="$mode" \
         --metadata work="$work" --metadata definitions="$definitions" \
         "$@" < /dev/null

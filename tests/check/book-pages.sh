@@ -42,12 +42,12 @@ awk -f "$here/book-pages.awk" "$list" RS='<' \
 # Debian's epubcheck is a jar, which not every kernel starts by itself.
 epubcheck=
 if command -v epubcheck >/dev/null; then
-    jar=$(command -v epubcheck)
-    if epubcheck --help >/dev/null 2>&1; then
-        epubcheck=epubcheck
-    elif java -jar "$jar" --help >/dev/null 2>&1; then
-        epubcheck="java -jar $jar"
-    fi
+    for command in epubcheck "java -jar $(command -v epubcheck)"; do
+        if [ -z "$epubcheck" ] &&
+            $command --version 2>&1 | grep -aq '^EPUBCheck'; then
+            epubcheck=$command
+        fi
+    done
 fi
 
 epub="an EPUB that epubcheck finds no fault in"

@@ -15,7 +15,11 @@ for compiler in gcc clang; do
     for choice in "" "BLAS=none" "OPENMP=none" "BLAS=none OPENMP=none"; do
         name=$compiler-$(echo "$choice" | tr -d ' =')
         folder=$build/builds/$name
-        make -s -j2 BUILD="$folder" CC=$compiler WERROR=1 $choice all \
+        # The tests, the exercises and the weaver once with each compiler.
+        targets=all
+        [ -n "$choice" ] ||
+            targets="all $folder/weaver exercises testbook test0"
+        make -s -j2 BUILD="$folder" CC=$compiler WERROR=1 $choice $targets \
             > "$build/builds.log" 2>&1 || {
             cat "$build/builds.log" >&2
             echo "builds: $compiler $choice: failed" >&2
