@@ -176,9 +176,11 @@ $(BUILD)/chapter$(1): $(BUILD)/chapter$(1).o \
 	$$(call say,link,$$@)
 	$$(Q)$$(LINK) $$^ $$(LIBS) -o $$@
 
+# Its tables are the reader's own; those of the figures come from the book's
+# runs, with the book's arguments.
 .PHONY: chapter$(1)
 chapter$(1): $(BUILD)/chapter$(1)
-	@$(BUILD)/chapter$(1) --tsv $(BUILD)/figures $$(ARGS)
+	@$(BUILD)/chapter$(1) --tsv $(BUILD)/tables $$(ARGS)
 endef
 $(eval $(call chapter_rules,1,$(upto_1)))
 $(eval $(call chapter_rules,2,$(upto_2)))

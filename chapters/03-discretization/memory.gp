@@ -1,6 +1,6 @@
 # What is left of an impulse in each state.
 set xlabel "tokens since the impulse"
-set ylabel "part of it that is left"
+set ylabel "part that is left"
 set xrange [0:40]
 set yrange [0:1]
 set ytics 0.25

@@ -687,6 +687,7 @@ static void memory_picture(const Arguments *args) {
            args->delta < 1 ? 10 * args->delta : args->delta / 10);
 }
 
+// With the Delta of the figure's caption, whatever --delta is.
 static bool write_memory(const Arguments *args, Error *err) {
     Table table;
     if (!table_begin(&table, args->tsv, "memory.tsv",
@@ -695,7 +696,7 @@ static bool write_memory(const Arguments *args, Error *err) {
     for (int t = 0; t <= 60; t++) {
         double row[6] = {t};
         for (int k = 0; k < 5; k++)
-            row[1 + k] = exp(args->delta * -(1 << k) * t);
+            row[1 + k] = exp(0.1 * -(1 << k) * t);
         table_row(&table, row, 6);
     }
     return table_end(&table, err);
