@@ -3,12 +3,8 @@ set multiplot layout 1,2
 set size ratio -1
 set xrange [-2.6:2.6]
 set yrange [-2.6:2.6]
-set xtics 2 font ",20"
-set ytics 2 font ",20"
 set border 0
 set zeroaxis ls 100
-set xtics axis nomirror
-set ytics axis nomirror
 unset grid
 unset key
 unset xtics
@@ -17,9 +13,9 @@ set lmargin 1
 set rmargin 1
 set bmargin 1
 set tmargin 2.2
-set title "RMSNorm" font ",20" offset 0,-0.3
-set label 1 "x_1" at 2.55,0.3 right font ",20"
-set label 2 "x_2" at 0.15,2.45 left font ",20"
+set title "RMSNorm" offset 0,-0.3
+set label 1 "x_1" at 2.55,0.3 right
+set label 2 "x_2" at 0.15,2.45 left
 plot data."rmsnorm-shape.tsv" \
        using 1:2:(column("rms1")-column("x1")):(column("rms2")-column("x2")) \
        with vectors nohead lc rgb "#9aa4ae" lw 1, \

@@ -1,4 +1,5 @@
 // Chapter 2's program: the causal convolution, its state, and SiLU.
+#include <float.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -650,7 +651,8 @@ static void silu_extremes(void) {
            "-0, which is the right limit. A NaN stays a NaN, so that a\n"
            "mistake upstream is seen. At minus infinity the formula divides\n"
            "infinity by infinity: a NaN, where the limit is 0. Written with\n"
-           "exp(x), that happens at 100 already.\n");
+           "exp(x), that happens wherever exp(x) is infinite.\n\n");
+    value("exp-finite-up-to", log(FLT_MAX), 6);
 }
 
 static bool write_silu(const Arguments *args, Error *err) {
