@@ -147,7 +147,8 @@ $(BUILD)/%.o: src/%.c $(BUILD)/flags
 	$(Q)$(COMPILE) -MMD -MP -c $< -o $@
 
 # A measurement says how the program that made it was built.
-$(BUILD)/provenance.o: CPPFLAGS += -DBUILD_FLAGS='"$(strip $(CFLAGS) $(TARGET))"'
+built_with := $(strip $(CFLAGS) $(TARGET))
+$(BUILD)/provenance.o: CPPFLAGS += -DBUILD_FLAGS='"$(built_with)"'
 
 # The default model, inside the program.
 EMBEDDED := chapters/06-full-model/kjv-mamba
@@ -269,7 +270,7 @@ testbook: $(BUILD)/tests/chapterbook
 # --- Exercises ----------------------------------------------------------------
 # A chapter's exercise to program: a stub for the reader, the book's solution,
 # and tests, which each of the two can be linked with. $(1) is the chapter,
-# $(2) its folder, $(3) the floors' files.
+# $(2) its folder, $(3) the floors' files, $(4) what its own tests need besides.
 define exercise_rules
 $(BUILD)/exercises/$(1)-%.o: $(2)/%.c $(BUILD)/flags
 	$$(call say,cc,$$<)
@@ -286,7 +287,7 @@ $(BUILD)/exercises/%$(1): $(BUILD)/exercises/$(1)-%.o \
 # of the same name.
 $(BUILD)/exercises/mine$(1): $(call tested,$(tests_$(1))) \
     $(call objects,$(filter-out $(basename $(notdir $(MINE))), \
-      $(call linked,$(3)))) $(BUILD)/tests/bench.a $(MINE) always
+      $(call linked,$(3) $(4)))) $(BUILD)/tests/bench.a $(MINE) always
 	$$(Q)$$(COMPILE) -c $$(MINE) -o $(BUILD)/exercises/mine.o
 	$$(Q)$$(LINK) $(BUILD)/exercises/mine.o $$(filter %.o %.a,$$^) $$(LIBS) \
 	  -lcriterion -o $$@
@@ -295,8 +296,10 @@ $(BUILD)/exercises/mine$(1): $(call tested,$(tests_$(1))) \
 exercise$(1): $(BUILD)/exercises/$(if $(MINE),mine,exercise)$(1)
 	@ARGS="$$(ARGS)" sh tests/run.sh $$<
 endef
-$(foreach k,$(CHAPTERS),$(eval \
-  $(call exercise_rules,$(k),chapters/$(chapter_$(k))/exercises,$(upto_$(k)))))
+tests_link_7 := $(command)
+exercises_of  = chapters/$(chapter_$(1))/exercises
+$(foreach k,$(CHAPTERS),$(eval $(call exercise_rules,$(k), \
+  $(call exercises_of,$(k)),$(upto_$(k)),$(tests_link_$(k)))))
 
 stubs     := $(patsubst %,$(BUILD)/exercises/exercise%,$(CHAPTERS))
 solutions := $(patsubst %,$(BUILD)/exercises/solution%,$(CHAPTERS))
@@ -369,7 +372,8 @@ tour: setup
 run-tour: all
 	@for k in $(CHAPTERS); do \
 	  printf '\n######## Chapter %s\n' $$k; \
-	  $(MAKE) -s $(RUNS)/chapter$$k.txt && cat $(RUNS)/chapter$$k.txt || exit 1; \
+	  $(MAKE) -s $(RUNS)/chapter$$k.txt || exit 1; \
+	  cat $(RUNS)/chapter$$k.txt; \
 	done
 	@printf '\n######## The model writes\n\n'
 	@$(BUILD)/minimamba generate --prompt 'In the beginning' -n 400 \
@@ -386,7 +390,8 @@ run-tests: $(foreach k,$(TESTS),$(BUILD)/tests/chapter$(k)) $(solutions)
 
 # --- What CI asks for --------------------------------------------------------
 # Each check stands for itself; `make check` sets up what they need, runs all.
-CHECKS := format floors book exercises builds sanitizers valgrind races arm64 mutants
+CHECKS := format floors book exercises builds sanitizers valgrind races arm64 \
+          mutants
 .PHONY: check run-checks mutants $(foreach c,$(CHECKS),check-$(c))
 
 check:

@@ -108,10 +108,11 @@ bool scan_parallel(const Scan *scan, void *workspace, Error *err) {
     }
 
     // From chunk to chunk: which state does each start from?
-    for (size_t b = 0; b < scan->batch; b++)
+    for (size_t b = 0; b < scan->batch; b++) {
         carry(scan, &chunks, b);
+    }
 
-        // Every chunk by itself again, from its state.
+    // Every chunk by itself again, from its state.
 #pragma omp parallel for schedule(static)
     for (size_t task = 0; task < tasks; task++) {
         size_t s = task % strips, c = task / strips % chunks.chunks;

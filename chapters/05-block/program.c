@@ -237,6 +237,7 @@ static void linear_by_hand(void) {
     section("linear-by-hand", "A linear layer, 3 numbers in and 2 out");
     print_row("W, row 0", W, 3);
     print_row("W, row 1", W + 3, 3);
+    print_row("bias", bias, 2);
     for (size_t t = 0; t < 2; t++) {
         linear(y, x, W, NULL, 2, 3, 2);
         printf("\n");

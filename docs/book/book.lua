@@ -445,6 +445,10 @@ local function formula(element)
     local math = pandoc.write(pandoc.Pandoc {pandoc.Plain {element}}, 'html5',
                               {html_math_method = 'mathml'})
     math = math:gsub('%s+$', '')
+    if not math:find('^<math') then
+        complain('wanted a formula that MathML can say, found ' .. tex)
+        return nil
+    end
     math = keep_small(math, tex)
     math = math:gsub('<mstyle mathvariant="normal">(.-)</mstyle>', function(inside)
         local letters = inside:gsub('<mi>(.-)</mi>', '%1')
@@ -674,31 +678,54 @@ end
 -- is wider than the page: short columns keep their width, long ones share the
 -- rest.
 local function column_widths(block)
-    local widest = {}
+    block.colspecs = block.colspecs:map(function(spec) return {spec[1]} end)
+    if not latex then return block end
+    -- Of every column, the widest cell and the widest word; code is wider.
+    local widest, words = {}, {}
     local function measure(row)
         for i, cell in ipairs(row.cells) do
-            widest[i] = math.max(widest[i] or 4, #stringify(cell.contents))
+            local wider = 1
+            pandoc.Blocks(cell.contents):walk {Code = function() wider = 1.2 end}
+            local text = stringify(cell.contents)
+            widest[i] = math.max(widest[i] or 4, wider * #text)
+            for word in text:gmatch('%S+') do
+                words[i] = math.max(words[i] or 4, wider * #word)
+            end
         end
     end
     for _, row in ipairs(block.head.rows) do measure(row) end
     for _, body in ipairs(block.bodies) do
         for _, row in ipairs(body.body) do measure(row) end
     end
-    local LINE, SHORT = 76, 14
+    local LINE, LONG = 80, 48
     local total, long, left = 0, 0, LINE
-    for _, width in ipairs(widest) do
-        total = total + width + 2
-        if width <= SHORT then left = left - width - 2
-        else long = long + math.min(width, 48) end
-    end
-    block.colspecs = block.colspecs:map(function(spec) return {spec[1]} end)
-    if not latex or total <= LINE then return block end
     for i, width in ipairs(widest) do
-        local share = width <= SHORT and (width + 2) / LINE or
-            math.min(width, 48) / long * left / LINE
-        block.colspecs[i] = {block.colspecs[i][1], share}
+        total = total + width + 2
+        if width <= math.max(words[i], 14) then left = left - width - 2
+        else long = long + math.min(width, LONG) end
     end
-    return block
+    if total <= LINE then return block end
+    local shares, sum = {}, 0
+    for i, width in ipairs(widest) do
+        shares[i] = width + 2
+        if width > math.max(words[i], 14) then
+            shares[i] = math.max(words[i] + 2,
+                                 math.min(width, LONG) / long * left)
+        end
+        sum = sum + shares[i]
+    end
+    for i, share in ipairs(shares) do
+        block.colspecs[i] = {block.colspecs[i][1], share / math.max(sum, LINE)}
+    end
+    if sum <= LINE then return block end
+    -- Long names may break where their parts meet.
+    return block:walk {Code = function(code)
+        local text = code.text:gsub('[^%w%s]', function(sign)
+            return ('\\char%d{}'):format(sign:byte()) ..
+                (sign == '_' and '\\allowbreak{}' or '')
+        end)
+        return pandoc.RawInline('latex', '\\texttt{' .. text .. '}')
+    end}
 end
 
 local function blocks_of_list(blocks)
@@ -734,8 +761,8 @@ local function blocks_of_list(blocks)
             local math = pandoc.Math('DisplayMath', block.text)
             local before = result[#result]
             if html then
-                result:extend(scrolling('formula',
-                                        pandoc.Plain {formula(math)}))
+                result:extend(scrolling('formula', pandoc.Plain {
+                    formula(math) or math}))
             elseif latex and before and before.t == 'Para' then
                 -- TeX wants a formula within its paragraph.
                 before.content:insert(pandoc.SoftBreak())
@@ -908,9 +935,20 @@ local function index(page)
         end
     end
     if #letters > 0 then blocks:insert(pandoc.Para(letters)) end
+    if latex then
+        blocks:insert(raw('\\begin{multicols}{2}\\small\\raggedright'))
+    end
     local letter, items = nil, {}
     local function flush()
         if #items == 0 then return end
+        if latex then
+            for _, item in ipairs(items) do
+                item[1].content:insert(1, pandoc.RawInline('latex', '\\indexentry '))
+                blocks:insert(pandoc.Para(item[1].content))
+            end
+            items = {}
+            return
+        end
         if html then blocks:insert(raw('<div class="index">')) end
         blocks:insert(pandoc.BulletList(items))
         if html then blocks:insert(raw('</div>')) end
@@ -920,9 +958,11 @@ local function index(page)
         if e.letter ~= letter then
             flush()
             letter = e.letter
-            blocks:insert(pandoc.Header(2, letter, {
-                id = own_id(page, 'letter-' .. letter:lower()),
-                class = 'unnumbered unlisted'}))
+            local id = own_id(page, 'letter-' .. letter:lower())
+            blocks:insert(latex and
+                raw(('\\indexletter{%s%s}'):format(latex_anchor(id), letter)) or
+                pandoc.Header(2, letter, {id = id,
+                                          class = 'unnumbered unlisted'}))
         end
         local name = e.entry.kind == 'function' and e.name .. '()' or e.name
         local inlines = pandoc.Inlines {
@@ -934,6 +974,7 @@ local function index(page)
         items[#items + 1] = {pandoc.Plain(inlines)}
     end
     flush()
+    if latex then blocks:insert(raw('\\end{multicols}')) end
     if #entries == 0 then
         complain('wanted definitions, found none: run make weave first')
     end

@@ -44,7 +44,7 @@ while IFS="$tab" read -r slug kind source; do
         citations="--bibliography docs/references.bib --citeproc --lua-filter $book/references.lua"
     pandoc_page page "$slug" "$out/$slug.html"
 done < "$work/pages.tsv"
-pages=$(wc -l < "$work/pages.tsv")
+pages=$(wc -l < "$work/pages.tsv" | tr -d ' ')
 
 # Pictures: as they are (they follow the system's light or dark), and an edition
 # for readers who choose the one or the other.
