@@ -32,7 +32,8 @@ typedef struct {
     float *ssm_state;   // (batch, d_inner, N): h
 } BlockState;
 
-// The block's intermediate results, each by its name in the official code.
+// The block's intermediate results; x_raw is what conv1d reads, the others have
+// their names in the official code or in the scan's interface.
 typedef struct {
     float *u;            // (rows, d_model): the normalised input
     float *x_raw;        // (rows, d_inner): x before the convolution

@@ -13,6 +13,7 @@
 --   definitions  the weaver's table of definitions
 local folder = pandoc.path.directory(PANDOC_SCRIPT_FILE)
 local c = dofile(pandoc.path.join {folder, 'c.lua'})
+local mathml = dofile(pandoc.path.join {folder, 'mathml.lua'})
 local stringify = pandoc.utils.stringify
 local html = FORMAT:find('html') or FORMAT:find('epub')
 local latex = FORMAT:find('latex')
@@ -24,7 +25,7 @@ local page_of = {}  -- the page of a source file
 local definitions = {}  -- by name: lists of {kind, file, page, listing}
 local here = {}  -- the page at hand: slug, source, and what was seen in it
 
--- --- Files ------------------------------------------------------------------
+-- --- Files -------------------------------------------------------------------
 
 local function read(path)
     local file = io.open(path, 'rb')
@@ -167,7 +168,7 @@ local function resolve(target)
     return nil
 end
 
--- --- Names in code ------------------------------------------------------------
+-- --- Names in code -----------------------------------------------------------
 
 local statics = {}
 
@@ -239,7 +240,7 @@ local function is_function(name)
     return false
 end
 
--- --- Code ---------------------------------------------------------------------
+-- --- Code --------------------------------------------------------------------
 
 local short = {comment = 'c', string = 's', number = 'n', keyword = 'k',
                type = 't', directive = 'd'}
@@ -320,7 +321,7 @@ local function code_block(block, kind, file, own)
     return block
 end
 
--- --- Inlines ------------------------------------------------------------------
+-- --- Inlines -----------------------------------------------------------------
 
 local function link(element)
     local at = resolve(element.target)
@@ -348,7 +349,6 @@ local function image(element)
     elseif mode == 'page' then
         note('pictures.list', path)
         element.src = 'pictures/' .. path:gsub('/', '-')
-        element.attributes.loading = nil
     elseif latex and path:find('%.svg$') then
         note('pictures.list', path)
         element.src = work .. '/pictures/' ..
@@ -359,139 +359,36 @@ local function image(element)
     return element
 end
 
--- The element that is open where this piece of MathML ends.
-local function open_element(math)
-    local open = {}
-    for slash, name in math:gmatch('<(/?)(%a+)[^<>]*>') do
-        if slash == '' then open[#open + 1] = name
-        else open[#open] = nil
-        end
-    end
-    return open[#open]
-end
-
-local in_a_row = {mrow = true, mtd = true, msqrt = true, mstyle = true}
-
--- The names of functions, which pandoc 2 sets as signs with room on both sides,
--- as names: room only where another name or number follows or comes before.
-local function set_names(math)
-    local room = '<mspace width="0.17em"></mspace>'
-    local result, at = {}, 1
-    while true do
-        local from, to, name = math:find('<mo>(%a%a+)</mo>', at)
-        if not from then break end
-        local before, after = math:sub(at, from - 1), math:sub(to + 1)
-        local script = not in_a_row[open_element(math:sub(1, from - 1))]
-        -- Room comes before the name, or before the index that it carries.
-        local opening = script and before:match('<msu[bp]%a*>$') or ''
-        before = before:sub(1, #before - #opening)
-        result[#result + 1] = before
-        if (not script or opening ~= '') and before:find('</m[insr]%a*>$') then
-            result[#result + 1] = room
-        end
-        result[#result + 1] = opening
-        result[#result + 1] = '<mi>' .. name .. '</mi>'
-        at = to + 1
-        if script then
-            -- log_2 n: the room comes after the index.
-            local index = after:match('^<m[in]>[^<]*</m[in]></msu[bp]>')
-            if index then
-                result[#result + 1] = index
-                at = at + #index
-                after = math:sub(at)
-            end
-            script = not index
-        end
-        if not script and after:find('^<m[insf]') then
-            result[#result + 1] = room
-        end
-    end
-    result[#result + 1] = math:sub(at)
-    return table.concat(result)
-end
-
--- Lets only those brackets grow that TeX calls \left and \right: pandoc 2 lets
--- all of them.
-local function keep_small(math, tex)
-    local grows, n = {}, 0
-    for at in tex:gmatch('()[()]') do
-        n = n + 1
-        grows[n] = tex:sub(1, at - 1):find('\\left%s*$') or
-            tex:sub(1, at - 1):find('\\right%s*$')
-    end
-    local _, found = math:gsub('<mo[^<>]*>[()]</mo>', '')
-    local some = tex:find('\\left%f[%A]')
-    local i = 0
-    return (math:gsub('<mo([^<>]*)>([^<>]*)</mo>', function(attributes, sign)
-        local keep = some
-        if sign == '(' or sign == ')' then
-            i = i + 1
-            if found == n then keep = grows[i] end
-        end
-        if keep then return nil end
-        return '<mo' .. attributes:gsub('stretchy="true"', 'stretchy="false"') ..
-            '>' .. sign .. '</mo>'
-    end))
-end
-
--- A formula as MathML that browsers set as TeX would; they know less of MathML
--- than there is.
+-- A formula as MathML.
 local function formula(element)
     if not html then return nil end
-    -- Brackets of a stated size, which pandoc 2 does not read.
-    local tex = element.text:gsub('\\[bB]igg?l%f[%A]', '\\left')
-        :gsub('\\[bB]igg?r%f[%A]', '\\right')
-    element.text = tex
-    local math = pandoc.write(pandoc.Pandoc {pandoc.Plain {element}}, 'html5',
-                              {html_math_method = 'mathml'})
-    math = math:gsub('%s+$', '')
-    if not math:find('^<math') then
-        complain('wanted a formula that MathML can say, found ' .. tex)
+    local text = mathml(element)
+    if not text then
+        complain('wanted a formula that MathML can say, found ' .. element.text)
         return nil
     end
-    math = keep_small(math, tex)
-    math = math:gsub('<mstyle mathvariant="normal">(.-)</mstyle>', function(inside)
-        local letters = inside:gsub('<mi>(.-)</mi>', '%1')
-        if letters:find('<') then return nil end
-        return #letters == 1 and '<mi mathvariant="normal">' .. letters ..
-            '</mi>' or '<mo>' .. letters .. '</mo>'
-    end)
-    math = set_names(math)
-    -- Greek capitals stand upright.
-    math = math:gsub('<mi>(\xCE[\x93-\xA9])</mi>',
-                     '<mi mathvariant="normal">%1</mi>')
-    -- A minus after a sign is the sign of a number.
-    math = math:gsub('(<mo[^<>]*>)([^<>]*)(</mo><mo)>−</mo>',
-                     function(open, sign, rest)
-        if sign:find('^[])|!]') then return nil end
-        return open .. sign .. rest .. ' form="prefix">−</mo>'
-    end)
-    math = math:gsub('<mtable>', '<mtable displaystyle="true">')
-    return pandoc.RawInline('html', math)
+    return pandoc.RawInline('html', text)
 end
 
 -- A formula keeps the bracket before it and the full stop after it on its line.
 local function keep_together(inlines)
     if not html then return nil end
-    local result = pandoc.Inlines {}
-    local i = 1
-    while i <= #inlines do
-        local one, next = inlines[i], inlines[i + 1]
-        local mark = one.t == 'RawInline' and one.text:find('^<math') and
-            next and next.t == 'Str' and
-            next.text:match('^[.,;:?!)%]]+')
-        if mark then
-            one.text = '<span class="together">' .. one.text .. mark .. '</span>'
-            next.text = next.text:sub(#mark + 1)
-            result:insert(one)
-            if next.text ~= '' then result:insert(next) end
-            i = i + 1
-        else
-            result:insert(one)
+    for i, one in ipairs(inlines) do
+        if one.t == 'RawInline' and one.text:find('^<math') then
+            local before, after = inlines[i - 1], inlines[i + 1]
+            local open = before and before.t == 'Str' and
+                before.text:match('[(%[]+$') or ''
+            local close = after and after.t == 'Str' and
+                after.text:match('^[.,;:?!)%]]+') or ''
+            if open ~= '' then before.text = before.text:sub(1, -1 - #open) end
+            if close ~= '' then after.text = after.text:sub(1 + #close) end
+            if open .. close ~= '' then
+                one.text = '<span class="together">' .. open .. one.text ..
+                    close .. '</span>'
+            end
         end
-        i = i + 1
     end
-    return result
+    return inlines
 end
 
 -- HTML that GitHub reads and the book does not: comments.
@@ -537,7 +434,7 @@ local function side_note(element)
     return inlines
 end
 
--- --- Blocks -------------------------------------------------------------------
+-- --- Blocks ------------------------------------------------------------------
 
 local function raw(text)
     return pandoc.RawBlock(latex and 'latex' or 'html', text)
@@ -806,7 +703,7 @@ local function without_neighbours(blocks)
     return blocks
 end
 
--- --- Pages ----------------------------------------------------------------------
+-- --- Pages -------------------------------------------------------------------
 
 -- pandoc 2 drops the lines of a note that are not indented by four.
 local function indent_notes(text)
@@ -994,7 +891,7 @@ local function blocks_of_page(page)
     return finish(name_headings(blocks, 0))
 end
 
--- --- The outline ------------------------------------------------------------------
+-- --- The outline -------------------------------------------------------------
 
 -- A heading as it stands in a table of contents: no notes, no links.
 local function bare(inlines)
@@ -1053,7 +950,7 @@ local function load_outline()
     end
 end
 
--- --- What surrounds a page of the site ---------------------------------------------
+-- --- What surrounds a page of the site ---------------------------------------
 
 -- "3. Discretization" with its number apart.
 local function numbered_title(page)
@@ -1148,7 +1045,7 @@ local function insert_contents(blocks)
         '\n</section>'))
 end
 
--- --- A file of the repository --------------------------------------------------------
+-- --- A file of the repository ------------------------------------------------
 
 -- The pages that quote a file's definitions, in order.
 local function quoting_pages(path)
@@ -1202,7 +1099,7 @@ local function file_page(meta, path)
     return blocks
 end
 
--- --- The filter ---------------------------------------------------------------------
+-- --- The filter --------------------------------------------------------------
 
 function Pandoc(doc)
     local meta = doc.meta

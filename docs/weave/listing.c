@@ -38,6 +38,31 @@ static const char *language(const char *path) {
     return strcmp(ending, ".S") == 0 ? "asm" : ending + 1;
 }
 
+// A name that is defined again, after an #else, is quoted from the #if to the
+// #endif around its definitions.
+static void take_alternatives(Part *part, const Weaver *weaver,
+                              const Definition *first) {
+    char *const *line = part->source->lines.line;
+    bool several = false;
+    for (size_t i = 0; i < weaver->sources.n_definitions; i++) {
+        const Definition *one = &weaver->sources.definitions[i];
+        if (one->part.source != part->source || one == first ||
+            strcmp(one->name, first->name) != 0 ||
+            strcmp(one->kind, first->kind) != 0)
+            continue;
+        several = true;
+        if (one->part.begin < part->begin)
+            part->begin = one->part.begin;
+        if (one->part.end > part->end)
+            part->end = one->part.end;
+    }
+    while (several && part->begin > 0 && !begins_with(line[part->begin], "#if"))
+        part->begin--;
+    while (several && part->end < part->source->lines.count &&
+           !begins_with(line[part->end - 1], "#endif"))
+        part->end++;
+}
+
 // The lines that the request means.
 static bool find_part(Part *part, Weaver *weaver, const Page *page, size_t line,
                       const Request *request) {
@@ -53,6 +78,8 @@ static bool find_part(Part *part, Weaver *weaver, const Page *page, size_t line,
     Definition *definition = sources_find(&weaver->sources, source->path, name);
     if (definition) {
         *part = definition->part;
+        if (!request->comment[0])
+            take_alternatives(part, weaver, definition);
         if (!request->comment[0] && !definition->page)
             definition->page = page->path;
     } else if (!whole_file) {
@@ -98,25 +125,6 @@ static void add_code(Text *text, Weaver *weaver, const Part *part,
     }
 }
 
-// A name that is defined again, between #if and #else, is quoted with all its
-// definitions.
-static void add_alternatives(Text *text, Weaver *weaver, const Request *request,
-                             const Part *first) {
-    const Definition *quoted =
-        sources_find(&weaver->sources, request->path, request->name);
-    for (size_t i = 0; quoted && i < weaver->sources.n_definitions; i++) {
-        const Definition *one = &weaver->sources.definitions[i];
-        if (one->part.source == first->source &&
-            one->part.begin != first->begin &&
-            strcmp(one->name, quoted->name) == 0 &&
-            strcmp(one->kind, quoted->kind) == 0) {
-            text_add(text, "\n", 1);
-            add_code(text, weaver, &one->part, false);
-            weaver->sources.definitions[i].page = quoted->page;
-        }
-    }
-}
-
 bool render_listing(Text *text, Weaver *weaver, const Page *page, size_t line,
                     const char *what) {
     Request request;
@@ -136,8 +144,6 @@ bool render_listing(Text *text, Weaver *weaver, const Page *page, size_t line,
         text_printf(text, ", in `%s()`", request.name);
     text_printf(text, "\n\n```%s\n", language(request.path));
     add_code(text, weaver, &part, request.comment[0] != '\0');
-    if (!request.comment[0])
-        add_alternatives(text, weaver, &request, &part);
     text_printf(text, "```\n");
     weaver->listings++;
     return true;
