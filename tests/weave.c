@@ -269,6 +269,17 @@ Test(weave, notices_a_name_that_is_gone) {
                 "wanted thrice in src/thing.c");
 }
 
+Test(weave, a_table_begins_with_its_struct) {
+    scratch_text("src/other.c", "// Words.\nstatic const struct {\n"
+                                "    int n;\n} words[] = {\n    {1},\n};\n");
+    char *page = woven("<!-- listing: src/other.c words -->\n"
+                       "<!-- /listing -->\n");
+    cr_assert(strstr(page, "```c\n// Words.\nstatic const struct {\n"
+                           "    int n;\n} words[] = {\n    {1},\n};\n```"),
+              "%s", page);
+    free(page);
+}
+
 Test(weave, quotes_both_definitions_of_one_name) {
     scratch_text("src/other.c", "#ifdef X\nint one = 1;\n#else\n"
                                 "int one = 2;\n#endif\n");

@@ -50,7 +50,8 @@ end
 
 -- What is wrong or still missing in the book: book.sh prints it.
 local function complain(what)
-    note('problems', (here.source or here.slug) .. ': ' .. what)
+    local where = here.source ~= '' and here.source or here.slug
+    note('problems', where .. ': ' .. what)
 end
 
 local function rows(path)
@@ -176,7 +177,9 @@ local statics = {}
 local function private(name, entry)
     local file = entry.file
     if file:find('%.h$') then return false end
-    if entry.kind ~= 'function' and entry.kind ~= 'variable' then return true end
+    if entry.kind ~= 'function' and entry.kind ~= 'variable' then
+        return true
+    end
     statics[file] = statics[file] or read(file) or ''
     return ('\n' .. statics[file]):find(
         '\nstatic[^;{}=]*%f[%w_]' .. name .. '%f[^%w_]') ~= nil
@@ -208,8 +211,8 @@ local function meaning(name, file)
     return best
 end
 
--- The listing of a definition: the one of its name, or one on the same page that
--- quotes it among others. Tables are written by mode outline.
+-- The listing of a definition: the one of its name, or one on the same page
+-- that quotes it among others (mode outline notes what each quotes).
 local function definition_address(name, entry)
     local page = page_of[entry.page]
     local id = id_of('listing', entry.listing)
@@ -315,8 +318,9 @@ local function code_block(block, kind, file, own)
             (kind == 'output' and 'Output' or 'Code') .. '}\n' .. text ..
             '\n\\end{' .. (kind == 'output' and 'Output' or 'Code') .. '}')
     elseif html then
-        return pandoc.RawBlock('html', ('<pre%s tabindex="0"><code>%s</code></pre>')
-            :format(kind and '' or ' class="plain"', text))
+        return pandoc.RawBlock('html',
+            ('<pre%s tabindex="0"><code>%s</code></pre>'):format(
+                kind and '' or ' class="plain"', text))
     end
     return block
 end
@@ -367,14 +371,23 @@ local function formula(element)
         complain('wanted a formula that MathML can say, found ' .. element.text)
         return nil
     end
+    -- A long one within a line may have to scroll on a narrow page.
+    if element.mathtype == 'InlineMath' and #element.text > 45 then
+        text = '<span class="long">' .. text .. '</span>'
+    end
     return pandoc.RawInline('html', text)
+end
+
+local function is_formula(inline)
+    return inline.t == 'RawInline' and (inline.text:find('^<math') or
+        inline.text:find('^<span class="long">'))
 end
 
 -- A formula keeps the bracket before it and the full stop after it on its line.
 local function keep_together(inlines)
     if not html then return nil end
     for i, one in ipairs(inlines) do
-        if one.t == 'RawInline' and one.text:find('^<math') then
+        if is_formula(one) then
             local before, after = inlines[i - 1], inlines[i + 1]
             local open = before and before.t == 'Str' and
                 before.text:match('[(%[]+$') or ''
@@ -410,7 +423,8 @@ local function signs(element)
             plain = plain .. sign
         else
             flush()
-            inlines:insert(pandoc.RawInline('latex', '{\\signfont ' .. sign .. '}'))
+            inlines:insert(pandoc.RawInline('latex',
+                                            '{\\signfont ' .. sign .. '}'))
         end
     end
     flush()
@@ -495,8 +509,8 @@ local function code_figure(kind, what, inside)
     if latex then
         -- Short ones stay on one page.
         local lines = codes[1] and #c.lines(codes[1].text) or 0
-        blocks:insert(raw(('\\codeneeds{%d}'):format(lines <= 26 and lines or 8) ..
-            latex_anchor(id)))
+        blocks:insert(raw(('\\codeneeds{%d}%s'):format(
+            lines <= 26 and lines or 8, latex_anchor(id))))
         if #caption > 0 then
             caption:insert(1, pandoc.RawInline('latex', '\\codecaption{'))
             caption:insert(pandoc.RawInline('latex', '}'))
@@ -582,7 +596,8 @@ local function column_widths(block)
     local function measure(row)
         for i, cell in ipairs(row.cells) do
             local wider = 1
-            pandoc.Blocks(cell.contents):walk {Code = function() wider = 1.2 end}
+            pandoc.Blocks(cell.contents):walk {
+                Code = function() wider = 1.2 end}
             local text = stringify(cell.contents)
             widest[i] = math.max(widest[i] or 4, wider * #text)
             for word in text:gmatch('%S+') do
@@ -840,7 +855,8 @@ local function index(page)
         if #items == 0 then return end
         if latex then
             for _, item in ipairs(items) do
-                item[1].content:insert(1, pandoc.RawInline('latex', '\\indexentry '))
+                item[1].content:insert(
+                    1, pandoc.RawInline('latex', '\\indexentry '))
                 blocks:insert(pandoc.Para(item[1].content))
             end
             items = {}
@@ -863,10 +879,12 @@ local function index(page)
         end
         local name = e.entry.kind == 'function' and e.name .. '()' or e.name
         local inlines = pandoc.Inlines {
-            pandoc.Link(pandoc.Code(name), definition_address(e.name, e.entry), '',
+            pandoc.Link(pandoc.Code(name),
+                        definition_address(e.name, e.entry), '',
                         {class = 'code'}), pandoc.Space()}
         inlines:insert(pandoc.Span(
-            (e.entry.kind == 'function' and '' or kinds[e.entry.kind] .. ', ') ..
+            (e.entry.kind == 'function' and '' or
+             kinds[e.entry.kind] .. ', ') ..
             e.entry.file .. ', ' .. place_of(e.page), {class = 'where'}))
         items[#items + 1] = {pandoc.Plain(inlines)}
     end
@@ -1083,8 +1101,8 @@ local function file_page(meta, path)
     if text then
         local lines = code_lines(text, path:find('%.[ch]$') ~= nil, path, '',
                                  true)
-        blocks:insert(raw('<figure class="listing file"><pre tabindex="0"><code>'
-            .. lines .. '</code></pre></figure>'))
+        blocks:insert(raw('<figure class="listing file">' ..
+            '<pre tabindex="0"><code>' .. lines .. '</code></pre></figure>'))
     else
         local list = {}
         for name in (read(work .. '/listing') or ''):gmatch('[^\n]+') do
@@ -1122,7 +1140,9 @@ function Pandoc(doc)
         blocks = pandoc.Blocks {}
         for _, page in ipairs(pages) do
             local part = blocks_of_page(page)
-            if latex then part:insert(2, raw(latex_anchor(own_id(page, '')))) end
+            if latex then
+                part:insert(2, raw(latex_anchor(own_id(page, ''))))
+            end
             blocks:extend(part)
         end
     end

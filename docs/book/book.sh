@@ -41,7 +41,8 @@ pandoc_page outline - "$work/outline.html"
 while IFS="$tab" read -r slug kind source; do
     citations=
     [ "$kind" != references ] ||
-        citations="--bibliography docs/references.bib --citeproc --lua-filter $book/references.lua"
+        citations="--bibliography docs/references.bib --citeproc
+            --lua-filter $book/references.lua"
     pandoc_page page "$slug" "$out/$slug.html"
 done < "$work/pages.tsv"
 pages=$(wc -l < "$work/pages.tsv" | tr -d ' ')

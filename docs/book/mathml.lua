@@ -1,6 +1,7 @@
 -- Formulas as MathML that browsers set as TeX would. What pandoc writes is
--- corrected in two ways: older editions do not know which brackets grow and what
--- is the name of a function, and browsers know less of MathML than there is.
+-- corrected in two ways: older editions do not know which brackets grow and
+-- what is the name of a function, and browsers know less of MathML than there
+-- is.
 
 -- The element that is open where this piece of MathML ends.
 local function open_element(math)
@@ -53,8 +54,8 @@ local function set_names(math)
     return table.concat(result)
 end
 
--- Lets only those brackets grow that TeX calls \left and \right: pandoc 2 lets
--- all of them.
+-- Lets only those brackets grow that TeX calls \left and \right, or that stand
+-- around a matrix: pandoc 2 lets all of them.
 local function keep_small(math, tex)
     local grows, n = {}, 0
     for at in tex:gmatch('()[()]') do
@@ -62,18 +63,26 @@ local function keep_small(math, tex)
         grows[n] = tex:sub(1, at - 1):find('\\left%s*$') or
             tex:sub(1, at - 1):find('\\right%s*$')
     end
-    local _, found = math:gsub('<mo[^<>]*>[()]</mo>', '')
+    math = math:gsub('(<mo) (stretchy="true"[^<>]*>[^<>]*</mo><mtable)',
+                     '%1 around="" %2')
+    math = math:gsub('(</mtable><mo) (stretchy="true")', '%1 around="" %2')
+    local found, i = 0, 0
+    for attributes in math:gmatch('<mo([^<>]*)>[()]</mo>') do
+        if not attributes:find('around') then found = found + 1 end
+    end
     local some = tex:find('\\left%f[%A]')
-    local i = 0
     return (math:gsub('<mo([^<>]*)>([^<>]*)</mo>', function(attributes, sign)
         local keep = some
-        if sign == '(' or sign == ')' then
+        if attributes:find('around') then
+            attributes, keep = attributes:gsub(' around=""', '')
+        elseif sign == '(' or sign == ')' then
             i = i + 1
             if found == n then keep = grows[i] end
         end
-        if keep then return nil end
-        return '<mo' .. attributes:gsub('stretchy="true"', 'stretchy="false"') ..
-            '>' .. sign .. '</mo>'
+        if not keep then
+            attributes = attributes:gsub('stretchy="true"', 'stretchy="false"')
+        end
+        return '<mo' .. attributes .. '>' .. sign .. '</mo>'
     end))
 end
 
@@ -95,6 +104,10 @@ return function(element)
         return #letters == 1 and '<mi mathvariant="normal">' .. letters ..
             '</mi>' or '<mo>' .. letters .. '</mo>'
     end)
+    -- pandoc 3 marks the application of a function with a sign of its own.
+    math = math:gsub('<mo>&#8289;</mo>', ''):gsub('<mo>\xE2\x81\xA1</mo>', '')
+    math = math:gsub('<mi mathvariant="normal">(%a%a+)</mi>', '<mo>%1</mo>')
+    math = math:gsub('<mrow>(<mo>%a%a+</mo>)</mrow>', '%1')
     math = set_names(math)
     -- Greek capitals stand upright.
     math = math:gsub('<mi>(\xCE[\x93-\xA9])</mi>',

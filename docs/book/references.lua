@@ -21,12 +21,13 @@ end
 local function entry(div)
     local note = notes[div.identifier:match('^ref%-(.*)$')]
     local paragraph = div.content[#div.content]
-    if note and paragraph and not pandoc.utils.stringify(div):find(note, 1, true)
-    then
+    local said = pandoc.utils.stringify(div)
+    if note and paragraph and not said:find(note, 1, true) then
         local inlines = pandoc.Inlines {pandoc.Space()}
         local number = note:match('^arXiv:([%d.]+)')
         if number then
-            inlines:insert(pandoc.Link(note, 'https://arxiv.org/abs/' .. number))
+            inlines:insert(pandoc.Link(note,
+                                       'https://arxiv.org/abs/' .. number))
         else
             inlines:extend(pandoc.read(note, 'latex').blocks[1].content)
         end

@@ -209,17 +209,19 @@ static void add_tests(Sources *sources, const Source *source) {
 
 // --- One definition, several names -------------------------------------------
 
-// `typedef struct { .. } Scan;` is two tags that end on one line: the struct,
-// which knows where it begins, and the name.
-static void join_typedefs(Sources *sources) {
+// `typedef struct { .. } Scan;` is two tags: the struct, which knows where it
+// begins, and the name, on the line where the struct ends. So is a table,
+// `struct { .. } verbs[] = { .. };`.
+static void join_bodies(Sources *sources) {
     for (size_t i = 0; i < sources->n_definitions; i++) {
         Definition *type = &sources->definitions[i];
-        if (strcmp(type->kind, "typedef") != 0)
+        if (strcmp(type->kind, "typedef") != 0 &&
+            strcmp(type->kind, "variable") != 0)
             continue;
         for (size_t j = 0; j < sources->n_definitions; j++) {
             const Definition *body = &sources->definitions[j];
             if (body->part.source == type->part.source &&
-                body->part.end == type->part.end &&
+                body->part.end == type->line &&
                 body->part.begin < type->part.begin)
                 type->part.begin = body->part.begin;
         }
@@ -315,7 +317,7 @@ bool sources_read(Sources *sources, Arena *arena, Error *err) {
     for (size_t i = 0; i < sources->n_files; i++)
         if (is_c(sources->files[i]->path))
             add_tests(sources, sources->files[i]);
-    join_typedefs(sources);
+    join_bodies(sources);
     drop_locals(sources);
     widen(sources);
     choose_wanted(sources);

@@ -98,8 +98,8 @@ function check_tag(file, tag,    name, rest, key, value, n, has_alt, alt, src) {
                 src = value
             if (outside(value)) {
                 if (name != "a" || key != "href")
-                    complain(file, "wanted nothing loaded from outside, found " \
-                        "<" name " " key "=\"" value "\">")
+                    complain(file, "wanted nothing loaded from outside, " \
+                        "found <" name " " key "=\"" value "\">")
                 else if (value !~ /^(https?|mailto):/)
                     complain(file, "wanted a link into the book or the web, " \
                         "found " value)
@@ -109,7 +109,8 @@ function check_tag(file, tag,    name, rest, key, value, n, has_alt, alt, src) {
         sub(/^[ \t\n\/]*/, " ", rest)
     }
     if (name == "img" && (!has_alt || alt ~ /^[ \t\n]*$/))
-        complain(file, "wanted words for the picture " src ", found no alt text")
+        complain(file, "wanted words for the picture " src \
+            ", found no alt text")
     if (name == "script" && file ~ /\.svg$/)
         complain(file, "wanted a picture without a script, found one")
 }

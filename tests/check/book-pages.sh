@@ -17,7 +17,7 @@ if [ "$pages" = 0 ]; then
     exit 1
 fi
 
-# --- Valid HTML ---------------------------------------------------------------
+# --- Valid HTML --------------------------------------------------------------
 
 # tidy 5.6 knows HTML 5 and MathML, but not everything that is in them.
 known='proprietary attribute "aria-current"'
@@ -31,13 +31,13 @@ else
     echo "tidy: wanted it to check the pages, found none" >> "$findings"
 fi
 
-# --- Links, pictures, and what a page loads --------------------------------------
+# --- Links, pictures, and what a page loads ----------------------------------
 
 # The list comes first, then every page and picture.
 awk -f "$here/book-pages.awk" "$list" RS='<' \
     $(grep -E '\.(html|svg|css)$' "$list") >> "$findings"
 
-# --- The EPUB ----------------------------------------------------------------------
+# --- The EPUB ----------------------------------------------------------------
 
 # Debian's epubcheck is a jar, which not every kernel starts by itself.
 epubcheck=
