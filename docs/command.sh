@@ -3,55 +3,78 @@
 # is the command line, and what it printed stands below, errors too.
 # Usage: sh docs/command.sh MINIMAMBA
 set -u
-minimamba=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
+program=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
 root=$PWD
 folder=$(mktemp -d "${TMPDIR:-/tmp}/minimamba-command.XXXXXX") || exit 1
 trap 'rm -rf "$folder"' EXIT
 cd "$folder" || exit 1
-cp "$root/tests/golden/scan_odd.safetensors" scan.safetensors
+cp "$root/tests/golden/scan_odd.safetensors" in.safetensors
+cp "$root/chapters/06-full-model/passage.txt" passage.txt
 
-# show NAME WORD...: the section NAME is what `minimamba WORD...` prints.
-show() {
-    name=$1
-    shift
-    title=minimamba
-    for word; do
-        case $word in
-        *' '*) title="$title \"$word\"" ;;
-        *) title="$title $word" ;;
-        esac
-    done
-    printf '\n== %s: %s\n' "$name" "$title"
-    "$minimamba" "$@" 2>&1 | fold -s -w 78
+minimamba() {
+    "$program" "$@"
 }
 
-show help --help
-show generate-help generate --help
-show generate generate --prompt "And God said" -n 60
-show generate-tokens generate --tokens "1 2 3" -n 4
-show seed-1 generate --prompt "In the beginning" -n 60 -t 0.8 --seed 1
-show seed-2 generate --prompt "In the beginning" -n 60 -t 0.8 --seed 2
-show eval eval --text "$root/chapters/06-full-model/passage.txt" |
-    sed "s|$root/||"
-show info info
-show init-help init --help
-show init init --out small --d-model 32 --n-layer 2 --vocab-size 256
-show info-small info --model small
-show scan scan scan.safetensors out.safetensors
-show backends backends
+# show NAME LINE: the section NAME is what this line of shell prints.
+show() {
+    printf '\n== %s: %s\n' "$1" "$2"
+    eval "$2" 2>&1 | fold -s -w 80
+}
+
+# statuses NAME LINE...: the section NAME has each line's exit status.
+statuses() {
+    printf '\n== %s: What echo $? prints after these\n' "$1"
+    shift
+    for line; do
+        (eval "$line") >/dev/null 2>&1 </dev/null
+        printf '%s  %s\n' $? "$line"
+    done
+}
+
+show help 'minimamba --help'
+
+show generate 'minimamba generate --prompt "And God said" -n 60'
+show generate-greedy 'minimamba generate --prompt "In the beginning God created"'
+show generate-tokens 'minimamba generate --tokens "1 2 3" -n 4'
+show generate-help 'minimamba generate --help'
+show seed-1 'minimamba generate --prompt "In the beginning" -n 60 -t 0.8 --seed 1'
+show seed-2 'minimamba generate --prompt "In the beginning" -n 60 -t 0.8 --seed 2'
+
+show logits-shape \
+    'minimamba logits --text "And God" | awk "END { print NR, NF }"'
+show logits-corner 'minimamba logits --text "And God" | cut -f 98-101'
+show eval 'minimamba eval --text passage.txt'
+show eval-pipe 'printf "And God said" | minimamba eval --text -'
+show info 'minimamba info'
+
+show init-help 'minimamba init --help'
+show init 'minimamba init --out small --d-model 32 --n-layer 2 --vocab-size 256'
+show info-small 'minimamba info --model small'
+show config 'cat small/config.json'
+show length 'head -c 8 small/model.safetensors | od -A n -t u8'
+show header \
+    'tail -c +9 small/model.safetensors | head -c 420 | fold -w 76; echo'
+show scan 'minimamba scan in.safetensors out.safetensors --backend parallel'
+show scan-out 'tail -c +9 out.safetensors | head -c 192 | fold -w 76; echo'
+show scan-help 'minimamba scan --help'
+show backends 'minimamba backends'
 
 # What goes wrong, and how it is said.
-show no-verb
-show no-option generate --prompt "And" --temprature 1
-show no-number generate --prompt "And" -t hot
-show no-model info --model nowhere
-head -c 1000 small/model.safetensors > small/cut
+statuses statuses 'minimamba info' 'minimamba info --model nowhere' \
+    'minimamba info --modle nowhere' 'minimamba'
+show no-verb 'minimamba'
+show no-option 'minimamba generate --prompt "And" --temprature 1'
+show no-number 'minimamba generate --prompt "And" -t hot'
+show no-model 'minimamba info --model nowhere'
+head -c 1000 small/model.safetensors >small/cut
 mv small/cut small/model.safetensors
-show cut-off info --model small
-sed 's/"state_size"/"sate_size"/' small/config.json > small/other
+show cut-off 'minimamba info --model small'
+sed 's/"state_size"/"sate_size"/' small/config.json >small/other
 mv small/other small/config.json
-show misspelt info --model small
-show no-token logits --tokens "1 256"
-show no-backend scan scan.safetensors out.safetensors --backend cuda
-show over-a-model init --out small
+show misspelt 'minimamba info --model small'
+show no-token 'minimamba logits --tokens "1 256"'
+show no-tensor 'minimamba scan small/model.safetensors out.safetensors'
+show no-backend \
+    'minimamba scan in.safetensors out.safetensors --backend cuda'
+show over-a-model 'minimamba init --out small'
 exit 0
