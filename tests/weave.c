@@ -486,27 +486,38 @@ Test(weave, notices_a_measured_figure_without_provenance) {
 #define VALUE(what, text) "a <!-- value: " what " -->" text "<!-- /value --> b"
 
 Test(weave, fills_values_in) {
-    check_woven(
-        VALUE("chapter1 the-sum", "") " and " VALUE("chapter1 word", "") "\n",
-        VALUE("chapter1 the-sum", "6.25") " and " VALUE("chapter1 word",
-                                                        "a sentence") "\n");
+    check_woven(VALUE("chapter1 the-sum", "") "\n",
+                VALUE("chapter1 the-sum", "6.25") "\n");
+    check_woven(VALUE("chapter1 word", "") "\n",
+                VALUE("chapter1 word", "a sentence") "\n");
+}
+
+Test(weave, fills_two_values_of_a_line_in) {
+    check_woven("a <!-- value: chapter1 word -->old<!-- /value --> and "
+                "<!-- value: chapter1 the-sum --><!-- /value -->\n",
+                "a <!-- value: chapter1 word -->a sentence<!-- /value --> and "
+                "<!-- value: chapter1 the-sum -->6.25<!-- /value -->\n");
+}
+
+// The value in this format is this text.
+static void check_format(const char *value, const char *format,
+                         const char *wanted) {
+    char page[256], filled[256];
+    snprintf(page, sizeof page,
+             "a <!-- value: chapter1 %s %s --><!-- /value -->\n", value,
+             format);
+    snprintf(filled, sizeof filled,
+             "a <!-- value: chapter1 %s %s -->%s<!-- /value -->\n", value,
+             format, wanted);
+    check_woven(page, filled);
 }
 
 Test(weave, gives_values_a_readers_form) {
-    check_woven(
-        VALUE("chapter1 the-sum %.1f", "") "\n" VALUE(
-            "chapter1 the-sum %.2g",
-            "") "\n" VALUE("chapter1 parameters %'d",
-                           "") "\n" VALUE("chapter1 tiny %.2g",
-                                          "") "\n" VALUE("chapter1 parameters "
-                                                         "%.1e",
-                                                         "") "\n",
-        VALUE("chapter1 the-sum %.1f", "6.2") "\n" VALUE(
-            "chapter1 the-sum %.2g",
-            "6.2") "\n" VALUE("chapter1 parameters %'d",
-                              "129,135,360") "\n" VALUE("chapter1 tiny %.2g",
-                                                        "1.2·10⁻⁵") "\n" VALUE("chapter1 parameters %.1e",
-                                                                               "1.3·10⁸") "\n");
+    check_format("the-sum", "%.1f", "6.2");
+    check_format("the-sum", "%.2g", "6.2");
+    check_format("parameters", "%'d", "129,135,360");
+    check_format("tiny", "%.2g", "1.2·10⁻⁵");
+    check_format("parameters", "%.1e", "1.3·10⁸");
 }
 
 Test(weave, notices_a_stale_value) {

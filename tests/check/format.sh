@@ -3,8 +3,8 @@
 set -u
 files=$(find src chapters tests docs -name '*.[ch]')
 clang-format --dry-run --Werror $files || exit 1
-wide=$(awk 'length > 80 { print FILENAME ":" FNR ": " length " columns" }' \
-    $files Makefile)
+# In characters: awk would count the bytes of UTF-8.
+wide=$(LC_ALL=C.UTF-8 grep -nE '^.{81}' $files Makefile)
 if [ -n "$wide" ]; then
     echo "format: wanted at most 80 columns, found" >&2
     echo "$wide" >&2
