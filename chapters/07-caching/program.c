@@ -1274,8 +1274,8 @@ static bool cut_off_text(const Given *given, Error *err) {
 static bool mistake_cut_off(const Given *given, Error *err) {
     section("mistake-cut-off", "After a prefill, only the last token");
     printf("Code that takes every call after the first for a step, and\n"
-           "keeps hidden_states[-1:] of what it is given, loses the rest\n"
-           "of a longer call without a word. The prompt in two calls:\n\n");
+           "keeps the last of the tokens that it is given, loses the rest\n"
+           "without a word. The prompt in two calls:\n\n");
     return cut_off_text(given, err) && cut_off_bits(given, err);
 }
 
