@@ -170,8 +170,8 @@ bool model_load(Model *model, const char *directory, Error *err) {
         return false;
     if (!file_exists(weights) && file_exists(index))
         return fail(err,
-                    "%s: wanted one file of weights, found shards (this "
-                    "edition does not join them)",
+                    "%s: wanted one file of weights, found shards (which are "
+                    "not joined here)",
                     weights);
 
     Safetensors file;

@@ -6,7 +6,7 @@ int command_backends(int argc, char **argv) {
     const CommandLine line = {
         .program = "minimamba backends",
         .summary = "Lists the scan backends: name, whether it can run here, "
-                   "and what it is or why not."};
+                   "and what it is,\nor why not."};
     int status = options_parse(&line, argc, argv, NULL);
     if (status != OPTIONS_CONTINUE)
         return status;

@@ -19,13 +19,13 @@ static int parse(ScanOptions *chosen, int argc, char **argv,
         {"backend", 'b', OPTION_TEXT, &chosen->backend_name, "NAME",
          "the scan backend (default cpu)", 0, 0},
         {"repeat", 'r', OPTION_COUNT, &chosen->repeat, "N",
-         "scan N times, and print the times (default 1: no times)", 1, 1e6},
+         "scan N times, and print times (default 1: none)", 1, 1e6},
     };
     const CommandLine line = {
         .program = "minimamba scan",
         .summary = "Reads u, delta (L, D), A (D, N), B, C (L, N), and where "
                    "present D (D), z (L, D),\nh0 (D, N), with or without a "
-                   "batch dimension in front; writes y and the last state h.",
+                   "batch dimension in front; writes y and the last\nstate h.",
         .operand_names = "IN.safetensors OUT.safetensors",
         .n_operands = 2,
         .options = options,

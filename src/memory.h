@@ -1,6 +1,6 @@
-// Every byte the library owns comes from here, so that every allocation is
-// checked, and so that the tests can put a room in its place in which any one
-// of them fails (tests/failing_memory.c).
+// Every byte that the library's own code asks for comes from here, so that
+// every allocation is checked, and so that the tests can put a room in its
+// place in which any one of them fails (tests/failing_memory.c).
 #ifndef MEMORY_H
 #define MEMORY_H
 

@@ -185,12 +185,24 @@ static bool find_header(const char *name, const unsigned char *bytes,
         return fail(err, "%s: wanted a safetensors file, found %zu bytes", name,
                     size);
     memcpy(&length, bytes, LENGTH_BYTES);
-    if (length > MOST_HEADER_BYTES || length > size - LENGTH_BYTES)
+    size_t most = size - LENGTH_BYTES;
+    if (most > MOST_HEADER_BYTES)
+        most = MOST_HEADER_BYTES;
+    if (length > most)
         return fail(err,
                     "%s: header: wanted at most %zu bytes, found a length of "
                     "%llu",
-                    name, size - LENGTH_BYTES, (unsigned long long)length);
+                    name, most, (unsigned long long)length);
     *header_size = (size_t)length;
+    return true;
+}
+
+// The format has the object's brace in the first byte: JSON would allow blanks.
+static bool check_beginning(const char *name, const unsigned char *header,
+                            Error *err) {
+    if (header[0] != '{')
+        return fail(err, "%s: header: wanted { in its first byte, found 0x%02x",
+                    name, header[0]);
     return true;
 }
 
@@ -212,6 +224,7 @@ bool safetensors_read(Safetensors *file, const char *name, const void *bytes,
     file->tensors = allocate(file->count, sizeof(Tensor), "tensors", err);
     Entry *entries = allocate(file->count, sizeof *entries, "tensors", err);
     bool ok = file->tensors && entries && check_metadata(root, name, err) &&
+              check_beginning(name, header, err) &&
               read_entries(file, header + header_size,
                            size - LENGTH_BYTES - header_size, entries, err);
     release(entries);

@@ -46,7 +46,7 @@ typedef struct {
     bool (*run)(const Scan *scan, void *workspace, Error *err);
 } ScanBackend;
 
-// All backends this edition knows, whether or not they can run here.
+// All backends that there are, whether or not they can run here.
 extern const ScanBackend *const scan_backends[];
 extern const size_t n_scan_backends;
 

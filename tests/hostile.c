@@ -108,6 +108,23 @@ Test(hostile, lengths_that_lie) {
     free(bytes);
 }
 
+Test(hostile, a_header_longer_than_any_may_be) {
+    const size_t most = 100000000;
+    uint64_t length = most + 1;
+    size_t size = sizeof length + most + 2;
+    unsigned char *bytes = calloc(size, 1);
+    memcpy(bytes, &length, sizeof length);
+    refuses_bytes("too long", bytes, size,
+                  "header: wanted at most 100000000 bytes, found a length of "
+                  "100000001");
+    free(bytes);
+}
+
+Test(hostile, a_header_that_begins_with_a_blank) {
+    refuses(" {}", 0, "header: wanted { in its first byte, found 0x20");
+    refuses("\n{}", 0, "header: wanted { in its first byte, found 0x0a");
+}
+
 Test(hostile, a_file_cut_anywhere) {
     size_t size;
     unsigned char *bytes = tensors_file(two, NULL, TWO_BYTES, &size);

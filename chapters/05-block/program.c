@@ -630,7 +630,7 @@ static bool short_prompt(Example *e, size_t prompt, Error *err) {
 static bool short_prompts(const Settings *settings, Error *err) {
     BlockShape shape = chosen_shape(settings);
     Example e;
-    section("short-prompts", "No token, one token, fewer than the kernel");
+    section("short-prompts", "No token, one token, fewer than the taps");
     printf("Channel 0 after prompts of a few tokens, d_conv = %zu: what "
            "conv_state holds,\noldest first, and behind the bar the inputs x "
            "of the prompt (at most %d of each).\n\n  tokens\n",
