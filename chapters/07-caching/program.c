@@ -323,7 +323,7 @@ static bool cutting(const Given *given, Error *err) {
     }
     if (ok) {
         printf("\nThe same where the first call, the prompt, is shorter\n"
-               "than the convolution's kernel of %zu:\n\n",
+               "than the convolution's %zu taps:\n\n",
                given->model.shape.d_conv);
         ok = compare_short_prompts(&session, given->text, logits,
                                    logits + CUT_TOKENS * V, err);
@@ -1128,7 +1128,7 @@ static bool mistake_texts(const Given *given, Error *err) {
     return ok;
 }
 
-// --- A prompt shorter than the kernel ---------------------------------------
+// --- A prompt shorter than the window ---------------------------------------
 
 static bool mistake_short_prompt(const Given *given, Error *err) {
     const BlockShape *shape = &given->model.shape;
@@ -1136,7 +1136,7 @@ static bool mistake_short_prompt(const Given *given, Error *err) {
     Session session;
     if (!new_session(&session, given, 1, err))
         return false;
-    section("mistake-short-prompt", "A prompt shorter than the kernel");
+    section("mistake-short-prompt", "A prompt shorter than the window");
     printf("Copying x[-K:], the last K = %zu rows of a prompt, into a\n"
            "cache of K rows fails where the prompt has fewer. The\n"
            "library keeps K-1 rows that begin as zeros, and moves them\n"
@@ -1636,7 +1636,7 @@ static bool read_text(Given *given, Error *err) {
     return ok;
 }
 
-// The model is one of bytes, without padding, and its kernel no longer than a
+// The model is one of bytes, without padding, and its window no longer than a
 // prompt of ours.
 static bool check_model(const Given *given, Error *err) {
     const Model *model = &given->model;
