@@ -292,6 +292,11 @@ $(BUILD)/exercises/mine$(1): $(call tested,$(tests_$(1))) \
 	$$(Q)$$(LINK) $(BUILD)/exercises/mine.o $$(filter %.o %.a,$$^) $$(LIBS) \
 	  -lcriterion -o $$@
 
+$(if $(filter exercise$(1),$(MAKECMDGOALS)),$(if $(MINE), \
+  $(if $(filter $(basename $(notdir $(MINE))),$(call linked,$(3) $(4))),, \
+    $(error MINE: wanted the name of a file of src/ that chapter $(1) links, \
+found $(MINE)))))
+
 .PHONY: exercise$(1)
 exercise$(1): $(BUILD)/exercises/$(if $(MINE),mine,exercise)$(1)
 	@ARGS="$$(ARGS)" sh tests/run.sh $$<
@@ -336,18 +341,34 @@ PAGES := $(if $(CHAPTER),$(call chapter_pages,$(CHAPTER)),$(BOOK))
 runs  := $(patsubst %,$(RUNS)/%.txt, \
            $(if $(CHAPTER),chapter$(CHAPTER), \
              $(patsubst %,chapter%,$(CHAPTERS)) command))
-# MEASURE=1 measures anew.
-ifneq ($(MEASURE),)
-  $(shell rm -f $(runs))
+# MEASURE=1 measures anew: what depends on a name that is no file is always made.
+ifeq ($(MEASURE),1)
+$(runs): measure-anew
+.PHONY: measure-anew
+measure-anew:
+endif
+ifneq ($(CHAPTER),)
+  ifeq ($(filter $(CHAPTER),$(CHAPTERS)),)
+    $(error CHAPTER: wanted one of $(CHAPTERS), found $(CHAPTER))
+  endif
 endif
 
 .PHONY: weave figures book pdf check-book check-exercises
 weave: $(BUILD)/weaver $(runs)
-	@$(BUILD)/weaver --runs $(RUNS) $(if $(MEASURE),--measure) \
-	  --definitions $(RUNS)/definitions.tsv --pages "$(PAGES)"
+	@$(BUILD)/weaver --runs $(RUNS) $(if $(filter 1,$(MEASURE)),--measure) \
+	  $(if $(CHAPTER),,--definitions $(RUNS)/definitions.tsv) \
+	  --pages "$(PAGES)"
 
 figures: $(runs)
-	@CHAPTER='$(CHAPTER)' MEASURE='$(MEASURE)' sh docs/figures.sh $(BUILD)
+	@CHAPTER='$(CHAPTER)' MEASURE='$(filter 1,$(MEASURE))' \
+	  sh docs/figures.sh $(BUILD)
+
+# The whole book: one chapter alone would not know the others' names.
+ifneq ($(CHAPTER),)
+  ifneq ($(filter book pdf check-book,$(MAKECMDGOALS)),)
+    $(error CHAPTER: wanted none for the whole book, found $(CHAPTER))
+  endif
+endif
 
 book: weave
 	@BUILD='$(BUILD)' sh docs/book/book.sh $(BUILD)/book

@@ -8,6 +8,13 @@
 # CC and BLAS are taken from the environment, as in the Makefile.
 set -u
 what=${1:-build}
+case $what in
+build | check) ;;
+*)
+    echo "setup: wanted build or check, found $what" >&2
+    exit 2
+    ;;
+esac
 CC=${CC:-cc}
 system=$(uname -s)
 

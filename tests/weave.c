@@ -56,7 +56,7 @@ static const char test_c[] = "Test(thing, doubles) {\n"
                              "    check(twice(2) == 4);\n"
                              "}\n";
 
-static const char printed[] = "before\n"
+static const char printed[] = "seed = 16294208416658607535\n"
                               "\n"
                               "== by-hand: Two numbers\n"
                               "\n"
@@ -66,6 +66,7 @@ static const char printed[] = "before\n"
                               "parameters = 129135360\n"
                               "tiny = 0.0000123\n"
                               "word = a sentence\n"
+                              "least = 1.25e-08\n"
                               "\n"
                               "== timing: How long (measured here)\n"
                               "measured-on = a machine\n"
@@ -291,6 +292,66 @@ Test(weave, quotes_both_definitions_of_one_name) {
     free(page);
 }
 
+// A file of this code, and what its listing of this name has become.
+static void check_quoted(const char *code, const char *name,
+                         const char *wanted) {
+    scratch_text("src/other.c", code);
+    char request[128], block[512];
+    snprintf(request, sizeof request,
+             "<!-- listing: src/other.c %s -->\n<!-- /listing -->\n", name);
+    snprintf(block, sizeof block, "```c\n%s```\n", wanted);
+    char *page = woven(request);
+    cr_assert(strstr(page, block), "wanted %s, found: %s", block, page);
+    free(page);
+}
+
+Test(weave, a_comment_behind_the_code_does_not_lengthen_it) {
+    const char *code = "typedef int (*Callback)(int);  // for later\n"
+                       "enum {\n    ONE,\n    TWO  // };\n};  // both\n"
+                       "static const char first[] = \"//{\";  // {\n"
+                       "static char second = '\"';  // a quote\n"
+                       "static int third = 3;\n";
+    check_quoted(code, "Callback",
+                 "typedef int (*Callback)(int);  // for later\n");
+    check_quoted(code, "TWO",
+                 "enum {\n    ONE,\n    TWO  // };\n};  // both\n");
+    check_quoted(code, "first", "static const char first[] = \"//{\";  // {\n");
+    check_quoted(code, "second", "static char second = '\"';  // a quote\n");
+    check_quoted(code, "third", "static int third = 3;\n");
+}
+
+Test(weave, quotes_whatever_way_it_is_laid_out) {
+    check_quoted("struct node {\n    struct node *next;\n};\n"
+                 "// Returns the next.\nstatic struct node *\n"
+                 "next(struct node *from)\n{\n    char c = '}';\n"
+                 "    struct pair { int a; } pair = {c};\n#if X\n"
+                 "    if (pair.a) {\n#else\n    if (c) {\n#endif\n"
+                 "        return from;\n    }\n    return from->next;\n}",
+                 "next",
+                 "// Returns the next.\nstatic struct node *\n"
+                 "next(struct node *from)\n{\n    char c = '}';\n"
+                 "    struct pair { int a; } pair = {c};\n#if X\n"
+                 "    if (pair.a) {\n#else\n    if (c) {\n#endif\n"
+                 "        return from;\n    }\n    return from->next;\n}\n");
+    check_quoted("#define LOOP(x) \\\n    do {        \\\n"
+                 "        (x)++;  \\\n    } while (0)\nint a;\n",
+                 "LOOP",
+                 "#define LOOP(x) \\\n    do {        \\\n"
+                 "        (x)++;  \\\n    } while (0)\n");
+    check_quoted("static const int matrix[2][2] = {{1, 2},\n"
+                 "                                 {3, 4}};\n",
+                 "matrix",
+                 "static const int matrix[2][2] = {{1, 2},\n"
+                 "                                 {3, 4}};\n");
+}
+
+Test(weave, notices_a_comment_that_two_parts_have) {
+    scratch_text("src/other.c", "int f(void) {\n    // Add.\n    int a = 1;\n"
+                                "    // Add more.\n    return a;\n}\n");
+    check_finds("<!-- listing: src/other.c f \"Add\" -->\n<!-- /listing -->\n",
+                1, "a comment with \"Add\" in f of src/other.c, found several");
+}
+
 Test(weave, a_name_inside_a_function_is_its_own) {
     check_finds("<!-- listing: src/thing.c LOCAL -->\n<!-- /listing -->\n", 1,
                 "wanted LOCAL in src/thing.c");
@@ -322,6 +383,36 @@ Test(weave, notices_a_request_it_cannot_read) {
     check_finds("<!-- listing: src/thing.c twice and more -->\n"
                 "<!-- /listing -->\n",
                 1, "wanted FILE NAME");
+    check_finds("<!-- listing: src/thing.c twice \"of two\" x -->\n"
+                "<!-- /listing -->\n",
+                1, "wanted FILE NAME");
+    check_finds("<!-- listing: src/thing.c twice \"of two -->\n"
+                "<!-- /listing -->\n",
+                1, "wanted FILE NAME");
+}
+
+// What is almost a block would stay as it is, and be true for ever.
+Test(weave, notices_a_block_that_is_misspelt) {
+    static const char *const openings[] = {
+        "<!-- listing: src/thing.c twice -->\r",
+        "<!-- listing: src/thing.c twice-->",
+        " <!-- listing: src/thing.c twice -->",
+        "<!-- listing src/thing.c twice -->",
+        "<!-- output: chapter1 by-hand from \"a --> b\" -->",
+        "a <!-- value:chapter1 the-sum -->6",
+        "a <!-- hidden"};
+    for (size_t i = 0; i < sizeof openings / sizeof *openings; i++) {
+        char page[256];
+        snprintf(page, sizeof page, "# T\n\n%s\n", openings[i]);
+        check_finds(page, 3, "wanted a listing, an output or a value, opened");
+    }
+    check_finds("a\n<!-- /listing -->\n", 2, "found '<!-- /listing -->'");
+}
+
+Test(weave, notices_a_fence_that_is_not_closed) {
+    check_finds("```text\na\n\n<!-- listing: src/thing.c thrice -->\n", 1,
+                "fence: wanted ``` after it, found none");
+    check_finds("\n```text\na\n\n```text\n", 2, "fence: wanted ```");
 }
 
 Test(weave, notices_a_wide_listing) {
@@ -353,7 +444,8 @@ Test(weave, fills_an_output_in) {
                 "<!-- output: chapter1 by-hand -->\n" MADE_BY
                 "Two numbers\n\n```text\n  x     twice\n  2     4.00001\n"
                 "the-sum = 6.25\nparameters = 129135360\ntiny = 0.0000123\n"
-                "word = a sentence\n```\n<!-- /output -->\n");
+                "word = a sentence\nleast = 1.25e-08\n```\n"
+                "<!-- /output -->\n");
 }
 
 Test(weave, fills_a_part_of_an_output_in) {
@@ -395,6 +487,20 @@ Test(weave, notices_a_line_too_many_in_an_output) {
     char *page = changed_output("by-hand", "the-sum", "\nthe-sum");
     check_finds(page, 7, "is stale");
     free(page);
+}
+
+Test(weave, compares_every_digit_of_a_whole_number) {
+    check_finds("a <!-- value: chapter1 seed -->16294208416658607536"
+                "<!-- /value -->\n",
+                1, "value seed is stale");
+}
+
+Test(weave, notices_a_stale_small_number) {
+    check_finds("a <!-- value: chapter1 least -->1.3e-08<!-- /value -->\n", 1,
+                "value least is stale");
+    check_finds("a <!-- value: chapter1 least -->0<!-- /value -->\n", 1,
+                "value least is stale");
+    check_passes("a <!-- value: chapter1 least -->1.2501e-08<!-- /value -->\n");
 }
 
 Test(weave, lets_rounding_pass) {
@@ -455,6 +561,15 @@ Test(weave, notices_a_measured_output_with_other_names) {
     char *page = changed_output("timing", "seconds", "minutes");
     check_finds(page, 6, "is stale");
     free(page);
+    page = changed_output("timing", "seconds", "minutes = 2\nseconds");
+    check_finds(page, 6, "is stale");
+    free(page);
+}
+
+Test(weave, notices_a_measured_output_with_another_caption) {
+    char *page = changed_output("timing", "How long", "How often");
+    check_finds(page, 2, "wanted '[`make chapter1`]");
+    free(page);
 }
 
 Test(weave, notices_a_measured_value_without_provenance) {
@@ -467,6 +582,10 @@ Test(weave, notices_a_measured_value_without_provenance) {
 
 Test(weave, notices_a_measured_value_that_is_missing) {
     check_finds("It took <!-- value: chapter1 seconds --><!-- /value -->\n"
+                "on <!-- value: chapter1 measured-on -->that<!-- /value -->."
+                "\n",
+                1, "value seconds is stale");
+    check_finds("It took <!-- value: chapter1 seconds -->long<!-- /value -->\n"
                 "on <!-- value: chapter1 measured-on -->that<!-- /value -->."
                 "\n",
                 1, "value seconds is stale");
@@ -553,8 +672,16 @@ Test(weave, notices_a_value_that_is_not_closed) {
 }
 
 Test(weave, notices_a_value_that_begins_its_line) {
-    check_finds("<!-- value: chapter1 the-sum -->6.25<!-- /value -->\n", 1,
-                "wanted a word before it on its line");
+    static const char *const marks[] = {"", "  ", "- ", "> ", "12. "};
+    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
+        char page[128];
+        snprintf(page, sizeof page,
+                 "%s<!-- value: chapter1 the-sum -->6.25<!-- /value -->\n",
+                 marks[i]);
+        check_finds(page, 1, "wanted a word before it on its line");
+    }
+    check_passes("| 12 <!-- value: chapter1 the-sum -->6.25<!-- /value --> |\n"
+                 "12 <!-- value: chapter1 the-sum -->6.25<!-- /value -->\n");
 }
 
 // --- Coverage ----------------------------------------------------------------
@@ -618,6 +745,12 @@ Test(weave, notices_a_dead_link) {
     check_finds("# T\n\nSee [it](gone.md).\n", 3,
                 "wanted a file at gone.md, found none");
     check_finds("See [it](../../../outside.md).\n", 1, "wanted a file at");
+    check_finds("See [it](\ngone.md).\n", 1, "wanted a file at gone.md");
+    check_finds("<a class=\"x\"\nhref=\"gone.md\">it</a>\n", 1,
+                "wanted a file at gone.md");
+    check_finds("See [it][there].\n", 1, "wanted its target beside it");
+    check_finds("For \\$5 [it](gone.md) or \\$6.\n", 1, "a file at gone.md");
+    check_finds("For $5 [it](gone.md) or $6.\n", 1, "a file at gone.md");
     check_passes("See [it](program.c), [that](https://example.org/x), "
                  "[src](../../src/thing.c), [here](../01-thing).\n");
 }
@@ -627,6 +760,8 @@ Test(weave, notices_a_dead_heading) {
                 "wanted a heading 'the-second-one'");
     check_passes("# The `first` one, (again)!\n\n## Twice\n\n## Twice\n\n"
                  "[a](#the-first-one-again) [b](README.md#twice-1)\n");
+    check_passes("## Scan\n\n## Scan in parallel\n\n## Scan 1\n\n"
+                 "[a](#scan-in-parallel) [b](#scan-1)\n");
     check_finds("## Twice\n\n## Twice\n\n[b](#twice-2)\n", 5,
                 "wanted a heading 'twice-2'");
 }
@@ -667,6 +802,14 @@ Test(weave, notices_a_function_that_is_renamed) {
 Test(weave, notices_a_number_typed_by_hand) {
     check_finds("# T\n\nThe error is 0.25 here.\n", 3, "found 0.25");
     check_finds("| a | 1.5 |\n", 1, "found 1.5");
+    check_finds("It is .5 of it.\n", 1, "found .5");
+    check_finds("In the table, 0.25 is wrong.\n", 1, "found 0.25");
+    check_finds("| Table | 0.25 |\n", 1, "found 0.25");
+    check_finds("As in figure 2. 0.25 is wrong.\n", 1, "found 0.25");
+    check_finds("Section 3.2 has it between the old one and 0.25.\n", 1,
+                "found 0.25");
+    check_passes("Sections 3.1, 3.2 and 3.3, equations (2.1) and (2.2),\n"
+                 "figures 1.1 to\n1.3, and $x_{0.5}$ for \\$2.\n");
     check_passes("## 1.2 In a heading\n\nIn section 3.2, equations (2.1) and "
                  "2.2, `0.5`, $0.5 + x$,\nversion 1.2, figure 1.1; "
                  "[it](https://example.org/1.5), and 16 of 20.\n\n"
@@ -680,6 +823,12 @@ Test(weave, notices_a_footnote_without_its_text) {
     check_finds("A word.\n\n[^note]: Text.\n", 3,
                 "[^note]: wanted a reference");
     check_passes("A word[^note].\n\n[^note]: Text.\n");
+    scratch_text(readme, "A word[^n].\n\n[^n]: Text.\n\n[^n]: Another.\n");
+    Captured said;
+    cr_assert_eq(weave(&said, "--check", readme), 1);
+    cr_assert(strstr(said.err, "README.md:5: footnote [^n]: wanted its text, "
+                               "found several"),
+              "%s", said.err);
 }
 
 // --- Notation ----------------------------------------------------------------
@@ -713,6 +862,13 @@ Test(weave, notices_a_shape_that_is_another) {
               "%s", said.err);
 }
 
+Test(weave, notices_a_symbol_without_a_name) {
+    Captured said;
+    cr_assert_eq(check_table(&said, "| `` | |\n"), 1);
+    cr_assert(strstr(said.err, "docs/notation.md:1: notation: wanted"), "%s",
+              said.err);
+}
+
 Test(weave, notices_a_table_without_rows) {
     Captured said;
     cr_assert_eq(check_table(&said, "# Notation\n"), 1);
@@ -729,12 +885,37 @@ Test(weave, wants_pages) {
     capture_end(&said);
     cr_assert_eq(status, 2);
     cr_assert(strstr(said.err, "--pages: wanted pages"), "%s", said.err);
+    cr_assert_eq(weave(&said, NULL, " "), 2);
+    cr_assert(strstr(said.err, "--pages: wanted pages"), "%s", said.err);
 }
 
 Test(weave, names_a_page_that_is_missing) {
     Captured said;
     cr_assert_eq(weave(&said, NULL, "docs/gone.md"), 1);
     cr_assert(strstr(said.err, "docs/gone.md"), "%s", said.err);
+}
+
+Test(weave, refuses_a_page_that_is_no_text) {
+    Captured said;
+    scratch_write(readme, "a\0b\n", 4);
+    cr_assert_eq(weave(&said, NULL, readme), 1);
+    cr_assert(strstr(said.err, "README.md: wanted text"), "%s", said.err);
+}
+
+// A ctags that finds nothing would have nothing quoted.
+Test(weave, wants_names_from_ctags) {
+    Captured said;
+    scratch_text("ctags", "#!/bin/sh\n");
+    cr_assert_eq(chmod(scratch("ctags"), 0755), 0);
+    char path[4096];
+    snprintf(path, sizeof path, "%s:%s", scratch(""), getenv("PATH"));
+    cr_assert_eq(setenv("PATH", path, 1), 0);
+    cr_assert_eq(weave(&said, "--all", readme), 1);
+    cr_assert(strstr(said.err, "ctags: wanted names"), "%s", said.err);
+    scratch_text("ctags", "#!/bin/sh\nexit 1\n");
+    cr_assert_eq(chmod(scratch("ctags"), 0755), 0);
+    cr_assert_eq(weave(&said, "--all", readme), 1);
+    cr_assert(strstr(said.err, "universal-ctags"), "%s", said.err);
 }
 
 Test(weave, checking_changes_nothing) {

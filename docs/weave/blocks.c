@@ -141,10 +141,10 @@ static bool same_lines(const Range *old, const Lines *new, bool exactly) {
     return true;
 }
 
-static bool has_value(const Range *old, const char *name, size_t name_size) {
-    for (size_t i = old->begin; i < old->end; i++) {
+static bool has_value(const Lines *lines, const char *name, size_t name_size) {
+    for (size_t i = 0; i < lines->count; i++) {
         size_t size;
-        const char *line = old->page->lines.line[i];
+        const char *line = lines->line[i];
         if (value_text(line, &size) && size == name_size &&
             strncmp(line, name, size) == 0)
             return true;
@@ -152,18 +152,34 @@ static bool has_value(const Range *old, const char *name, size_t name_size) {
     return false;
 }
 
-// Timings are another day's. They stay while they have the same names, among
-// them that of their provenance, where the new ones have one.
-static bool same_measured(const Range *old, const Lines *new) {
-    if (old->end - old->begin < 4)
-        return false;
-    for (size_t i = 0; i < new->count; i++) {
+static bool has_all_values(const Lines *lines, const Lines *of) {
+    for (size_t i = 0; i < of->count; i++) {
         size_t size;
-        if (value_text(new->line[i], &size) &&
-            !has_value(old, new->line[i], size))
+        if (value_text(of->line[i], &size) &&
+            !has_value(lines, of->line[i], size))
             return false;
     }
     return true;
+}
+
+// Timings are another day's. They stay while they have the same caption and the
+// same names, among them that of their provenance, where the new ones have one.
+static bool same_measured(const Range *range, const Lines *new) {
+    const Lines old = {range->page->lines.line + range->begin,
+                       range->end - range->begin};
+    enum { CAPTION_AND_FENCES = 4 };
+    return old.count > CAPTION_AND_FENCES &&
+           strcmp(old.line[0], new->line[0]) == 0 &&
+           has_all_values(&old, new) && has_all_values(new, &old);
+}
+
+static bool has_digit(const char *text) {
+    return strpbrk(text, "0123456789") != NULL;
+}
+
+// A measured value stays while it is there, and a number where it should be.
+static bool same_measured_value(const char *old, const char *new) {
+    return !is_blank(old) && has_digit(old) == has_digit(new);
 }
 
 // The first line in which they differ, for the message.
@@ -292,8 +308,9 @@ static const char *render_value(Weaver *weaver, const Page *page, size_t line,
         weaver->provenance = true;
     else if (value->measured)
         note_measured(weaver, line);
-    bool same = value->measured && !weaver->measure ? !is_blank(old)
-                                                    : same_line(old, new);
+    bool same = value->measured && !weaver->measure
+                    ? same_measured_value(old, new)
+                    : same_line(old, new);
     if (!same && weaver->check)
         finding(weaver, page->path, line,
                 "value %s is stale: wanted '%s', found '%s'; make weave "
@@ -302,12 +319,35 @@ static const char *render_value(Weaver *weaver, const Page *page, size_t line,
     return same ? old : new;
 }
 
+// Where the text of a list's item, of a quotation or of a paragraph begins.
+static const char *after_marks(const char *line) {
+    for (;;) {
+        line += strspn(line, " >");
+        size_t digits = strspn(line, "0123456789");
+        const char *mark = line + digits;
+        if (!*mark || !strchr(digits ? ".)" : "-*+", *mark) || mark[1] != ' ')
+            return line;
+        line = mark + 2;
+    }
+}
+
+// What is no block that could be woven, and no value, is a mistake in one.
+static void check_no_comment(Weaver *weaver, const Page *page, size_t line,
+                             const char *text) {
+    const char *comment = strstr(text, "<!--");
+    if (comment)
+        finding(weaver, page->path, line + 1,
+                "comment: wanted a listing, an output or a value, opened and "
+                "closed, found '%s'",
+                comment);
+}
+
 // Weaves the values within one line of prose.
 static void weave_line(Text *woven, Weaver *weaver, const Page *page,
                        size_t line) {
     static const char opening[] = "<!-- value: ", closing[] = "<!-- /value -->";
     const char *text = page->lines.line[line];
-    if (begins_with(text, opening))
+    if (begins_with(after_marks(text), opening))
         finding(weaver, page->path, line + 1,
                 "value: wanted a word before it on its line (a line that "
                 "begins with a comment ends the paragraph), found none");
@@ -318,8 +358,12 @@ static void weave_line(Text *woven, Weaver *weaver, const Page *page,
         if (!end) {
             finding(weaver, page->path, line + 1,
                     "value: wanted %s on the same line, found none", closing);
-            break;
+            text_printf(woven, "%s\n", text);
+            return;
         }
+        check_no_comment(
+            weaver, page, line,
+            keep_text(weaver->arena, text, (size_t)(begin - text)));
         const char *old = keep_text(weaver->arena, what_end + 4,
                                     (size_t)(end - what_end) - 4);
         what = keep_text(weaver->arena, what, (size_t)(what_end - what));
@@ -328,6 +372,7 @@ static void weave_line(Text *woven, Weaver *weaver, const Page *page,
         text_printf(woven, "%s%s", new ? new : old, closing);
         text = end + sizeof closing - 1;
     }
+    check_no_comment(weaver, page, line, text);
     text_printf(woven, "%s\n", text);
 }
 
@@ -346,28 +391,44 @@ static bool same_text(const Text *woven, const Page *page, Arena *arena) {
     return same_lines(&(Range){page, 0, page->lines.count}, &lines, true);
 }
 
-void weave_page(Weaver *weaver, const Page *page) {
-    weaver->measured_at = 0;
-    weaver->provenance = false;
-    Text woven = {.arena = weaver->arena};
-    bool fenced = false;
+// A hand-written fenced block that line `begin` opens stays as it is; returns
+// the line after it.
+static size_t pass_fenced(Text *woven, Weaver *weaver, const Page *page,
+                          size_t begin) {
+    size_t end = begin + 1;
+    while (end < page->lines.count &&
+           !begins_with(page->lines.line[end], "```"))
+        end++;
+    if (end == page->lines.count || strcmp(page->lines.line[end], "```") != 0)
+        finding(weaver, page->path, begin + 1,
+                "fence: wanted ``` after it, found none");
+    if (end < page->lines.count)
+        end++;
+    add_lines(woven, &(Range){page, begin, end});
+    return end;
+}
+
+static void weave_lines(Text *woven, Weaver *weaver, const Page *page) {
     for (size_t i = 0; i < page->lines.count;) {
         const char *line = page->lines.line[i];
         const char *listing = asked(weaver, line, "listing");
         const char *output = asked(weaver, line, "output");
         if (begins_with(line, "```"))
-            fenced = !fenced;
-        if (fenced || (!listing && !output)) {
-            if (fenced)
-                text_printf(&woven, "%s\n", line);
-            else
-                weave_line(&woven, weaver, page, i);
-            i++;
-        } else
-            i = weave_block(&woven, weaver, page, i,
-                            listing ? "listing" : "output",
-                            listing ? listing : output);
+            i = pass_fenced(woven, weaver, page, i);
+        else if (listing)
+            i = weave_block(woven, weaver, page, i, "listing", listing);
+        else if (output)
+            i = weave_block(woven, weaver, page, i, "output", output);
+        else
+            weave_line(woven, weaver, page, i++);
     }
+}
+
+void weave_page(Weaver *weaver, const Page *page) {
+    weaver->measured_at = 0;
+    weaver->provenance = false;
+    Text woven = {.arena = weaver->arena};
+    weave_lines(&woven, weaver, page);
     if (weaver->measured_at && !weaver->provenance)
         finding(weaver, page->path, weaver->measured_at,
                 "measured: wanted the value measured-on on this page, found "

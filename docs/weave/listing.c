@@ -14,19 +14,17 @@ typedef struct {
 
 static bool read_request(Request *request, const char *what) {
     *request = (Request){.path = ""};
-    const char *quote = strchr(what, '"');
-    char rest[2];
-    char *before = request->path;
-    int words =
-        sscanf(what, "%255s %127[^\" ] %1[^\" ]", before, request->name, rest);
-    if (request->name[0] == '"')
-        request->name[0] = '\0';
-    if (!quote)
-        return words == 1 || words == 2;
-    if (words == 3 && rest[0] != '"')
+    int used = 0;
+    if (sscanf(what, "%255s%n %127[^\" ]%n", request->path, &used,
+               request->name, &used) < 1)
         return false;
-    return request->name[0] &&
-           sscanf(quote, "\"%255[^\"]\"", request->comment) == 1;
+    const char *rest = what + used;
+    used = 0;
+    if (request->name[0] &&
+        sscanf(rest, " \"%255[^\"]\"%n", request->comment, &used) == 1 &&
+        used > 0)
+        rest += used;
+    return is_blank(rest);
 }
 
 static const char *language(const char *path) {
@@ -88,13 +86,14 @@ static bool find_part(Part *part, Weaver *weaver, const Page *page, size_t line,
                 name, request->path);
         return false;
     }
-    if (request->comment[0] && !part_under(part, request->comment)) {
+    size_t comments =
+        request->comment[0] ? part_under(part, request->comment) : 1;
+    if (comments != 1)
         finding(weaver, page->path, line,
-                "listing: wanted a comment with \"%s\" in %s of %s, found none",
-                request->comment, name, request->path);
-        return false;
-    }
-    return true;
+                "listing: wanted a comment with \"%s\" in %s of %s, found %s",
+                request->comment, name, request->path,
+                comments ? "several" : "none");
+    return comments == 1;
 }
 
 // Another name of the same lines is quoted with them.

@@ -13,7 +13,7 @@ static bool is_name_character(char c) {
 
 static bool has_word(const char *line, const char *word) {
     size_t size = strlen(word);
-    for (const char *at = line; (at = strstr(at, word)); at++)
+    for (const char *at = line; size > 0 && (at = strstr(at, word)); at++)
         if ((at == line || !is_name_character(at[-1])) &&
             !is_name_character(at[size]))
             return true;

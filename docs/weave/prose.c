@@ -1,7 +1,7 @@
 // What the weaver checks in a page beside its woven blocks: links, pictures,
 // the names of functions, numbers typed by hand, widths.
 #include <ctype.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "file.h"
@@ -58,25 +58,31 @@ static const char *heading_name(Arena *arena, const char *heading) {
     return name.bytes;
 }
 
-static bool has_heading(Arena *arena, const Lines *lines, const char *name) {
+// How many of the page's headings have this name.
+static size_t count_headings(Arena *arena, const Lines *lines,
+                             const char *name) {
     bool fenced = false;
-    size_t same = 0;
+    size_t count = 0;
     for (size_t i = 0; i < lines->count; i++) {
         const char *line = lines->line[i];
         fenced ^= begins_with(line, "```");
-        if (fenced || line[0] != '#')
-            continue;
-        // The second heading of one name is name-1.
-        const char *its = heading_name(arena, line);
-        size_t size = strlen(its);
-        if (!begins_with(name, its))
-            continue;
-        const char *number = same ? keep_printf(arena, "-%zu", same) : "";
-        if (strcmp(name + size, number) == 0)
-            return true;
-        same += name[size] == '-' || name[size] == '\0';
+        if (!fenced && line[0] == '#')
+            count += strcmp(heading_name(arena, line), name) == 0;
     }
-    return false;
+    return count;
+}
+
+// The second heading of one name is name-1, the third name-2.
+static bool has_heading(Arena *arena, const Lines *lines, const char *name) {
+    if (count_headings(arena, lines, name) > 0)
+        return true;
+    const char *dash = strrchr(name, '-');
+    size_t number = dash ? strtoul(dash + 1, NULL, 10) : 0;
+    return number > 0 &&
+           strcmp(keep_printf(arena, "-%zu", number), dash) == 0 &&
+           count_headings(arena, lines,
+                          keep_text(arena, name, (size_t)(dash - name))) >
+               number;
 }
 
 static bool has_key(const Lines *bibliography, Arena *arena, const char *key) {
@@ -108,11 +114,6 @@ static const char *from_root(Arena *arena, const char *page, const char *path) {
     for (size_t i = 0; i < n; i++)
         text_printf(&text, "%s%s", i ? "/" : "", part[i]);
     return text.bytes;
-}
-
-static bool ends_with(const char *text, const char *ending) {
-    size_t size = strlen(text), wanted = strlen(ending);
-    return size >= wanted && strcmp(text + size - wanted, ending) == 0;
 }
 
 static void check_fragment(const Prose *prose, size_t line, const char *path,
@@ -192,23 +193,33 @@ static void check_picture(const Prose *prose, char *at) {
 }
 
 // An attribute's text in a tag that begins here, or NULL.
-static const char *attribute(const Prose *prose, char *tag, const char *name) {
+static const char *attribute(const Prose *prose, const char *tag,
+                             const char *name) {
     const char *end = strchr(tag, '>');
-    const char *wanted = keep_printf(prose->weaver->arena, " %s=\"", name);
-    const char *found = strstr(tag, wanted);
-    if (!found || !end || found > end)
-        return NULL;
-    found += strlen(wanted);
-    return keep_text(prose->weaver->arena, found, strcspn(found, "\""));
+    const char *wanted = keep_printf(prose->weaver->arena, "%s=\"", name);
+    for (const char *found = tag; (found = strstr(found, wanted)); found++) {
+        if (!end || found > end)
+            return NULL;
+        const char *text = found + strlen(wanted);
+        if (isspace((unsigned char)found[-1]))
+            return keep_text(prose->weaver->arena, text, strcspn(text, "\""));
+    }
+    return NULL;
 }
 
-static void check_html_picture(const Prose *prose, char *tag) {
+// <img src=".." alt="..">, <a href=".."> and their like.
+static void check_tag(const Prose *prose, const char *tag) {
+    static const char *const links[] = {"href", "src", "srcset"};
     size_t line = line_at(prose, tag);
-    const char *alt = attribute(prose, tag, "alt");
-    const char *source = attribute(prose, tag, "src");
-    check_alt(prose, line, alt ? alt : "");
-    if (source)
-        check_target(prose, line, source);
+    if (begins_with(tag, "<img")) {
+        const char *alt = attribute(prose, tag, "alt");
+        check_alt(prose, line, alt ? alt : "");
+    }
+    for (size_t i = 0; i < sizeof links / sizeof *links; i++) {
+        const char *target = attribute(prose, tag, links[i]);
+        if (target)
+            check_target(prose, line, target);
+    }
 }
 
 // --- Names -------------------------------------------------------------------
@@ -252,9 +263,14 @@ static char *look_at_comment(char *at) {
     return end + strlen(closing);
 }
 
+// As pandoc reads it: no blank after the first $ or before the second, and no
+// digit after that. $5 and $6 are prices.
 static char *look_at_math(char *at) {
-    char *end =
-        isspace((unsigned char)at[1]) ? NULL : within_paragraph(at + 1, "$");
+    char *end = isspace((unsigned char)at[1]) ? NULL : at;
+    while (end && (end = within_paragraph(end + 1, "$")))
+        if (!isspace((unsigned char)end[-1]) && end[-1] != '\\' &&
+            !isdigit((unsigned char)end[1]))
+            break;
     if (!end)
         return at + 1;
     blank_out(at, end + 1);
@@ -262,11 +278,12 @@ static char *look_at_math(char *at) {
 }
 
 static char *look_at_link(const Prose *prose, char *at) {
-    size_t size = strcspn(at + 2, ") \n");
+    char *target = at + 2 + strspn(at + 2, " \n");
+    size_t size = strcspn(target, ") \n");
     check_target(prose, line_at(prose, at),
-                 keep_text(prose->weaver->arena, at + 2, size));
-    blank_out(at, at + 2 + size);
-    return at + 2 + size;
+                 keep_text(prose->weaver->arena, target, size));
+    blank_out(at, target + size);
+    return target + size;
 }
 
 static void look_at_everything(const Prose *prose) {
@@ -282,37 +299,59 @@ static void look_at_everything(const Prose *prose) {
         else {
             if (begins_with(at, "!["))
                 check_picture(prose, at);
-            if (begins_with(at, "<img "))
-                check_html_picture(prose, at);
-            at++;
+            if (*at == '<' && isalpha((unsigned char)at[1]))
+                check_tag(prose, at);
+            if (begins_with(at, "]["))
+                finding(prose->weaver, prose->page->path, line_at(prose, at),
+                        "link: wanted its target beside it, in parentheses, "
+                        "found a reference");
+            // A character after a backslash is only itself.
+            at += at[0] == '\\' && at[1] ? 2 : 1;
         }
     }
 }
 
 // --- Numbers -----------------------------------------------------------------
 
-// Words whose numbers are names: section 3.2 of the paper, version 1.2.
+// Words whose numbers are names: section 3.2 of the paper, Version 1.2.
 static bool names_a_number(const char *word, size_t size) {
     static const char *const words[] = {
-        "section", "sections", "equation", "equations", "figure",  "figures",
-        "table",   "tables",   "exercise", "exercises", "version", "arXiv",
-        "Section", "Figure",   "Table",    "Exercise",  "theorem", "algorithm"};
+        "section",   "sections", "equation", "equations", "figure",
+        "figures",   "table",    "tables",   "exercise",  "exercises",
+        "algorithm", "theorem",  "version",  "arXiv"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (strlen(words[i]) == size && strncmp(words[i], word, size) == 0)
+        if (size > 0 && strlen(words[i]) == size &&
+            tolower((unsigned char)word[0]) == words[i][0] &&
+            strncmp(words[i] + 1, word + 1, size - 1) == 0)
             return true;
     return false;
 }
 
-// The word before this place, over whatever is no letter.
+// Does such a word stand before this place, with no more between than blanks
+// and an opening parenthesis?
 static bool is_named(const char *text, const char *at) {
-    while (at > text && !isalpha((unsigned char)at[-1]))
-        at--;
-    while (at > text && isspace((unsigned char)at[-1]))
+    while (at > text && (isspace((unsigned char)at[-1]) || at[-1] == '('))
         at--;
     const char *end = at;
     while (at > text && isalpha((unsigned char)at[-1]))
         at--;
     return names_a_number(at, (size_t)(end - at));
+}
+
+// Does the number at `at` go on a list, as in "sections 3.1, 3.2 and 3.3",
+// whose last number ends at `before`?
+static bool goes_on(const char *before, const char *at) {
+    char word[8] = "";
+    size_t n = 0;
+    for (const char *c = before; c < at; c++)
+        if (isspace((unsigned char)*c) || strchr(",()", *c))
+            continue;
+        else if (n + 1 < sizeof word)
+            word[n++] = *c;
+        else
+            return false;
+    return n == 0 || strcmp(word, "and") == 0 || strcmp(word, "to") == 0 ||
+           strcmp(word, "or") == 0;
 }
 
 static bool in_heading(const char *text, const char *at) {
@@ -323,9 +362,10 @@ static bool in_heading(const char *text, const char *at) {
 
 // 0.5 in plain prose was typed: a program could have computed it.
 static void check_numbers(const Prose *prose) {
-    bool named = false;
+    const char *named_until = NULL;
     for (const char *at = prose->text; *at;) {
-        if (!isdigit((unsigned char)*at)) {
+        if (!isdigit((unsigned char)*at) &&
+            !(*at == '.' && isdigit((unsigned char)at[1]))) {
             at++;
             continue;
         }
@@ -334,11 +374,10 @@ static void check_numbers(const Prose *prose) {
         bool decimal = point && isdigit((unsigned char)point[1]);
         bool part_of_word =
             at > prose->text && (isalpha((unsigned char)at[-1]));
-        // "sections 3.1 and 3.2": the second as the first.
-        named = is_named(prose->text, at) ||
-                (named && at - prose->text > 5 &&
-                 (begins_with(at - 4, "and ") || begins_with(at - 3, "to ") ||
-                  begins_with(at - 2, ", ")));
+        bool named = is_named(prose->text, at) ||
+                     (named_until && goes_on(named_until, at));
+        // A point ends the sentence, and with it the list.
+        named_until = named && at[size - 1] != '.' ? at + size : NULL;
         if (decimal && !named && !part_of_word && !in_heading(prose->text, at))
             finding(prose->weaver, prose->page->path, line_at(prose, at),
                     "wanted numbers that a program computed, woven in; found "
@@ -357,15 +396,15 @@ static void check_footnotes(const Prose *prose) {
         size_t size = strcspn(at, "]\n") + 1;
         bool is_text = at[size] == ':';
         const char *mark = keep_text(arena, at, size);
-        bool found = false;
-        for (char *other = prose->text; !found && (other = strstr(other, mark));
-             other++)
-            found = other != at && (other[size] == ':') != is_text;
-        if (!found)
+        size_t texts = 0, references = 0;
+        for (char *each = prose->text; (each = strstr(each, mark)); each++)
+            *(each[size] == ':' ? &texts : &references) += 1;
+        size_t others = is_text ? references : texts;
+        if (others == 0 || texts > 1)
             finding(prose->weaver, prose->page->path, line_at(prose, at),
-                    is_text ? "footnote %s: wanted a reference, found none"
-                            : "footnote %s: wanted its text, found none",
-                    mark);
+                    "footnote %s: wanted %s, found %s", mark,
+                    is_text && !others ? "a reference" : "its text",
+                    others ? "several" : "none");
     }
 }
 

@@ -173,26 +173,42 @@ bool value_format(const char **formatted, Arena *arena, const char *text,
 
 // --- The same, or not --------------------------------------------------------
 
-// Does a number begin here? A digit inside a word is none.
+// Does a number begin here?
 static bool number_begins(const char *c) {
     return isdigit((unsigned char)*c) ||
            ((*c == '-' || *c == '+' || *c == '.') &&
             isdigit((unsigned char)c[1]));
 }
 
-// Reads a number from each: whole ones are the same where they are equal,
+// 12, and 0x1f.
+static bool is_whole(const char *begin, const char *end) {
+    return begin + strspn(begin, "+-0123456789") >= end ||
+           memchr(begin, 'x', (size_t)(end - begin));
+}
+
+static bool has_exponent(const char *begin, const char *end) {
+    return memchr(begin, 'e', (size_t)(end - begin));
+}
+
+// Reads a number from each: whole ones are the same where their digits are,
 // others where they are close.
 static bool same_number(const char **one, const char **other) {
     char *end_one, *end_other;
     double a = strtod(*one, &end_one), b = strtod(*other, &end_other);
-    static const char signs_and_digits[] = "+-0123456789";
-    bool whole = *one + strspn(*one, signs_and_digits) >= end_one &&
-                 *other + strspn(*other, signs_and_digits) >= end_other;
+    size_t size = (size_t)(end_one - *one);
+    bool whole = is_whole(*one, end_one) && is_whole(*other, end_other);
+    bool same_digits = end_other - *other == end_one - *one &&
+                       strncmp(*one, *other, size) == 0;
+    bool exponent =
+        has_exponent(*one, end_one) || has_exponent(*other, end_other);
     *one = end_one;
     *other = end_other;
+    // A double has too few digits for the longest whole numbers.
+    if (whole)
+        return same_digits;
     double difference = fabs(a - b);
-    return a == b ||
-           (!whole && (difference <= 1e-6 || difference <= 1e-3 * fabs(a)));
+    return a == b || difference <= 1e-3 * fabs(a) ||
+           (!exponent && difference <= 1e-6);
 }
 
 bool same_line(const char *one, const char *other) {

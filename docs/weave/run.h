@@ -45,8 +45,9 @@ bool value_format(const char **formatted, Arena *arena, const char *text,
                   const char *format, Error *err);
 
 // The same text, the same whole numbers, and others that differ by at most a
-// thousandth of their size, or 1e-6: what another compiler or processor may
-// change. Blanks may differ, where numbers are wider.
+// thousandth of their size, or by 1e-6 where they are written without an
+// exponent: what another compiler or processor may change. Blanks may differ,
+// where numbers are wider.
 bool same_line(const char *one, const char *other);
 
 #endif

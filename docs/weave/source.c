@@ -1,6 +1,5 @@
 #include "source.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <glob.h>
 #include <stdio.h>
@@ -10,9 +9,8 @@
 // --- Files -------------------------------------------------------------------
 
 static const char *const patterns[] = {
-    "src/*.[chS]",          "src/*.sh",
-    "tests/*.[ch]",         "docs/weave/*.[ch]",
-    "chapters/*/program.c", "chapters/*/exercises/*.[ch]"};
+    "src/*", "tests/*.[ch]", "docs/weave/*.[ch]", "chapters/*/program.c",
+    "chapters/*/exercises/*.[ch]"};
 
 bool sources_file(const Source **source, Sources *sources, const char *path,
                   Error *err) {
@@ -51,13 +49,8 @@ static bool read_files(Sources *sources, Error *err) {
     return true;
 }
 
-static bool has_ending(const char *path, const char *ending) {
-    size_t size = strlen(path), wanted = strlen(ending);
-    return size >= wanted && strcmp(path + size - wanted, ending) == 0;
-}
-
 static bool is_c(const char *path) {
-    return has_ending(path, ".c") || has_ending(path, ".h");
+    return ends_with(path, ".c") || ends_with(path, ".h");
 }
 
 // --- Where a definition begins and ends --------------------------------------
@@ -70,30 +63,60 @@ static bool is_comment(const char *line) {
     return begins_with(line + indentation(line), "//");
 }
 
-// The last line of what begins at this one: where all braces are closed and a
-// ';' or '}' ends the line. A macro goes on while its lines end in '\'.
-static size_t find_end(const Source *source, size_t begin, bool macro) {
+// How many braces the line's code opens, less those that it closes; *last is
+// the code's last character. Strings, characters and comments have no braces.
+static int count_braces(const char *line, char *last) {
+    int depth = 0;
+    char quote = '\0';
+    *last = '\0';
+    for (const char *c = line; *c; c++) {
+        if (!quote && begins_with(c, "//"))
+            break;
+        if (*c != ' ')
+            *last = *c;
+        if (quote && *c == '\\' && c[1])
+            c++;
+        else if (quote)
+            quote = *c == quote ? '\0' : quote;
+        else if (*c == '"' || *c == '\'')
+            quote = *c;
+        else
+            depth += (*c == '{') - (*c == '}');
+    }
+    return depth;
+}
+
+// The line after what begins at this one: where all braces are closed and a ';'
+// or '}' ends the code.
+static size_t find_end(const Source *source, size_t begin) {
     int depth = 0;
     for (size_t i = begin; i < source->lines.count; i++) {
-        const char *line = source->lines.line[i];
-        size_t size = strlen(line);
-        for (const char *c = line; *c; c++)
-            depth += (*c == '{') - (*c == '}');
-        char last = size ? line[size - 1] : '\0';
-        if (macro ? last != '\\' : depth <= 0 && (last == ';' || last == '}'))
+        char last;
+        depth += count_braces(source->lines.line[i], &last);
+        if (depth <= 0 && (last == ';' || last == '}'))
             return i + 1;
     }
     return source->lines.count;
 }
 
+// A macro goes on while its lines end in '\'.
+static size_t find_macro_end(const Source *source, size_t begin) {
+    size_t end = begin + 1;
+    while (end < source->lines.count &&
+           ends_with(source->lines.line[end - 1], "\\"))
+        end++;
+    return end;
+}
+
 // A line that what follows belongs to: a return type on its own, or the
 // comment above.
 static bool belongs_below(const char *line) {
-    size_t size = strlen(line);
     if (is_comment(line))
         return true;
-    return size > 0 && line[0] != '#' && line[0] != ' ' &&
-           !strchr(";}", line[size - 1]);
+    char last;
+    count_braces(line, &last);
+    return line[0] && line[0] != '#' && line[0] != ' ' && last != ';' &&
+           last != '}';
 }
 
 static void take_what_is_above(Part *part) {
@@ -124,15 +147,25 @@ static bool is_include_guard(const char *name, const Source *source,
            begins_with(source->lines.line[line - 1], "#ifndef ");
 }
 
-// One line of ctags: name, kind, file, first line, last line or nothing.
-static bool add_tag(Sources *sources, char *line, Error *err) {
-    char *field[5] = {line};
-    for (int i = 1; i < 5; i++) {
+enum { TAG_FIELDS = 5 };
+
+static bool cut_fields(char *field[TAG_FIELDS], char *line, Error *err) {
+    field[0] = line;
+    for (int i = 1; i < TAG_FIELDS; i++) {
         field[i] = strchr(field[i - 1], '\t');
         if (!field[i])
-            return fail(err, "ctags: wanted five fields, found '%s'", line);
+            return fail(err, "ctags: wanted %d fields, found '%s'", TAG_FIELDS,
+                        line);
         *field[i]++ = '\0';
     }
+    return true;
+}
+
+// One line of ctags: name, kind, file, first line, last line or nothing.
+static bool add_tag(Sources *sources, char *line, Error *err) {
+    char *field[TAG_FIELDS] = {0};
+    if (!cut_fields(field, line, err))
+        return false;
     const char *name = field[0], *kind = field[1];
     const Source *source;
     if (!sources_file(&source, sources, field[2], err))
@@ -149,17 +182,19 @@ static bool add_tag(Sources *sources, char *line, Error *err) {
     // Criterion's macro looks like a function, to whom does not know it.
     if (strcmp(name, "Test") == 0 || strcmp(name, "ParameterizedTest") == 0)
         return true;
-    if (macro || end < begin + 1)
-        end = find_end(source, begin, macro);
+    if (macro)
+        end = find_macro_end(source, begin);
+    else if (end < begin + 1)
+        end = find_end(source, begin);
     add(sources, name, kind, source, begin, end);
     return true;
 }
 
 static bool run_ctags(Sources *sources, Error *err) {
     Text command = {.arena = sources->arena};
-    text_printf(&command,
-                "ctags -x --sort=no --language-force=C --kinds-C=+px-m "
-                "'--_xformat=%%N\t%%K\t%%F\t%%n\t%%e' --fields=+ne");
+    text_printf(&command, "ctags --quiet --options=NONE -x --sort=no "
+                          "--language-force=C --kinds-C=+px-m "
+                          "'--_xformat=%%N\t%%K\t%%F\t%%n\t%%e' --fields=+ne");
     for (size_t i = 0; i < sources->n_files; i++)
         if (is_c(sources->files[i]->path))
             text_printf(&command, " '%s'", sources->files[i]->path);
@@ -314,6 +349,8 @@ bool sources_read(Sources *sources, Arena *arena, Error *err) {
     *sources = (Sources){.arena = arena};
     if (!read_files(sources, err) || !run_ctags(sources, err))
         return false;
+    if (sources->n_definitions == 0)
+        return fail(err, "ctags: wanted names in the C files, found none");
     for (size_t i = 0; i < sources->n_files; i++)
         if (is_c(sources->files[i]->path))
             add_tests(sources, sources->files[i]);
@@ -355,22 +392,22 @@ bool sources_has_function(const Sources *sources, const char *name) {
     return false;
 }
 
-bool part_under(Part *part, const char *comment) {
-    size_t at = part->begin;
-    while (at < part->end && !(is_comment(line_of(part, at)) &&
-                               strstr(line_of(part, at), comment)))
-        at++;
-    if (at == part->end)
-        return false;
-    size_t indent = indentation(line_of(part, at));
-    while (at > part->begin && is_comment(line_of(part, at - 1)) &&
-           indentation(line_of(part, at - 1)) == indent)
-        at--;
+// The lines begin..end-1 of the comment that this line belongs to.
+static void comment_around(const Part *part, size_t line, size_t *begin,
+                           size_t *end) {
+    size_t indent = indentation(line_of(part, line));
+    for (*begin = line; *begin > part->begin; --*begin)
+        if (!is_comment(line_of(part, *begin - 1)) ||
+            indentation(line_of(part, *begin - 1)) != indent)
+            break;
+    *end = line + 1;
+    while (*end < part->end && is_comment(line_of(part, *end)))
+        ++*end;
+}
 
-    // Over the comment itself, then to the next one or to the block's end.
-    size_t end = at;
-    while (end < part->end && is_comment(line_of(part, end)))
-        end++;
+// Where what stands under a comment of this indentation ends.
+static size_t block_end(const Part *part, size_t begin, size_t indent) {
+    size_t end = begin;
     for (; end < part->end; end++) {
         const char *line = line_of(part, end);
         if (is_blank(line) || line[0] == '#')
@@ -379,9 +416,28 @@ bool part_under(Part *part, const char *comment) {
             (indentation(line) == indent && is_comment(line)))
             break;
     }
-    while (end > at && is_blank(line_of(part, end - 1)))
+    while (end > begin && is_blank(line_of(part, end - 1)))
         end--;
-    part->begin = at;
-    part->end = end;
-    return true;
+    return end;
+}
+
+size_t part_under(Part *part, const char *comment) {
+    size_t found = 0, begin = 0, end = 0;
+    for (size_t i = part->begin; i < part->end; i++) {
+        if (!is_comment(line_of(part, i)) || !strstr(line_of(part, i), comment))
+            continue;
+        // The first comment is the one; others are counted.
+        size_t its_begin, its_end;
+        comment_around(part, i, &its_begin, &its_end);
+        if (found++ == 0) {
+            begin = its_begin;
+            end = its_end;
+        }
+        i = its_end - 1;
+    }
+    if (found == 1) {
+        size_t indent = indentation(line_of(part, begin));
+        *part = (Part){part->source, begin, block_end(part, end, indent)};
+    }
+    return found;
 }

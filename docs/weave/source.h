@@ -53,7 +53,7 @@ bool sources_has_function(const Sources *sources, const char *name);
 
 // Narrows the part to what stands under the comment that contains this text,
 // down to the next comment of the same indentation, or the end of its block.
-// false where there is no such comment.
-bool part_under(Part *part, const char *comment);
+// Returns how many comments contain it; where that is not 1, nothing changes.
+size_t part_under(Part *part, const char *comment);
 
 #endif

@@ -105,6 +105,10 @@ bool lines_read(Lines *lines, Arena *arena, const char *path, Error *err) {
     FileView view;
     if (!file_map(&view, path, err))
         return false;
+    if (view.size > 0 && memchr(view.bytes, '\0', view.size)) {
+        file_unmap(&view);
+        return fail(err, "%s: wanted text, found a byte that is 0", path);
+    }
     *lines = lines_cut(arena, (const char *)view.bytes, view.size);
     file_unmap(&view);
     return true;
@@ -128,4 +132,9 @@ bool is_blank(const char *line) {
 
 bool begins_with(const char *text, const char *prefix) {
     return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+bool ends_with(const char *text, const char *ending) {
+    size_t size = strlen(text), wanted = strlen(ending);
+    return size >= wanted && strcmp(text + size - wanted, ending) == 0;
 }

@@ -41,7 +41,8 @@ typedef struct {
 } Lines;
 
 Lines lines_cut(Arena *arena, const char *bytes, size_t size);
-// The file's lines; an error that names it where it cannot be read.
+// The file's lines; an error that names it where it cannot be read, or is no
+// text.
 bool lines_read(Lines *lines, Arena *arena, const char *path, Error *err);
 
 // How wide the line is, in characters; how many blanks it begins with.
@@ -49,5 +50,6 @@ size_t columns(const char *line);
 size_t indentation(const char *line);
 bool is_blank(const char *line);
 bool begins_with(const char *text, const char *prefix);
+bool ends_with(const char *text, const char *ending);
 
 #endif

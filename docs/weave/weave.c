@@ -127,20 +127,21 @@ static bool run(Weaver *weaver, const Arguments *chosen, Error *err) {
     return true;
 }
 
-int weave_run(int argc, char **argv) {
-    Arguments chosen = {.runs = "build/weave"};
+// OPTIONS_CONTINUE, or the status to end with.
+static int read_arguments(Arguments *chosen, int argc, char **argv) {
+    *chosen = (Arguments){.runs = "build/weave"};
     const Option options[] = {
-        {"pages", 'p', OPTION_TEXT, &chosen.pages, "FILES",
+        {"pages", 'p', OPTION_TEXT, &chosen->pages, "FILES",
          "the pages, with blanks between them", 0, 0},
-        {"runs", 'r', OPTION_TEXT, &chosen.runs, "DIR",
+        {"runs", 'r', OPTION_TEXT, &chosen->runs, "DIR",
          "where the programs' outputs are (default build/weave)", 0, 0},
-        {"definitions", 'd', OPTION_TEXT, &chosen.definitions, "FILE",
+        {"definitions", 'd', OPTION_TEXT, &chosen->definitions, "FILE",
          "write which page quotes which definition", 0, 0},
-        {"check", 'c', OPTION_FLAG, &chosen.check, NULL,
+        {"check", 'c', OPTION_FLAG, &chosen->check, NULL,
          "change nothing; report what is stale or wrong", 0, 0},
-        {"all", 'a', OPTION_FLAG, &chosen.all, NULL,
+        {"all", 'a', OPTION_FLAG, &chosen->all, NULL,
          "the pages are all there are: demand every definition of src/", 0, 0},
-        {"measure", 'm', OPTION_FLAG, &chosen.measure, NULL,
+        {"measure", 'm', OPTION_FLAG, &chosen->measure, NULL,
          "refresh measured blocks, too", 0, 0},
     };
     const CommandLine line = {
@@ -149,18 +150,26 @@ int weave_run(int argc, char **argv) {
         .options = options,
         .n_options = sizeof options / sizeof *options};
     int status = options_parse(&line, argc, argv, NULL);
-    if (status != OPTIONS_CONTINUE)
-        return status;
-    Error err;
-    if (!chosen.pages) {
+    if (status == OPTIONS_CONTINUE &&
+        (!chosen->pages || is_blank(chosen->pages))) {
+        Error err;
         fail(&err, "--pages: wanted pages to weave, found none");
         return options_wrong(&line, &err);
     }
+    return status;
+}
+
+int weave_run(int argc, char **argv) {
+    Arguments chosen;
+    int status = read_arguments(&chosen, argc, argv);
+    if (status != OPTIONS_CONTINUE)
+        return status;
     Arena arena = {0};
     Weaver weaver = {.arena = &arena,
                      .runs_directory = chosen.runs,
                      .check = chosen.check,
                      .measure = chosen.measure};
+    Error err;
     bool ok = run(&weaver, &chosen, &err);
     if (!ok)
         fprintf(stderr, "weave: %s\n", err.text);
