@@ -25,7 +25,7 @@ Discretized discretize_mamba(double delta, double A, double B) {
 
 float softplus(float x) {
     // Above 20 the two differ by less than half a unit in the last place, and
-    // exp would overflow from 88 on.
+    // exp would overflow above 88.7.
     return x > 20.0f ? x : log1pf(expf(x));
 }
 

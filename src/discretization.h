@@ -27,7 +27,8 @@ Discretized discretize_bilinear(double delta, double A, double B);
 Discretized discretize_mamba(double delta, double A, double B);
 
 // softplus(x) = ln(1 + exp(x)): any real number to a positive step Delta.
-// Linear above 20, as in the official code; accurate for very negative x.
+// Linear above 20, as in the official code; accurate for very negative x, and 0
+// only where exp(x) is, below about -104.
 float softplus(float x);
 
 // The x > -infinity with softplus(x) = delta: delta + ln(1 - exp(-delta)), the

@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-// What every layer has: roles, names, and whether the configuration wants it.
+// What a layer may have: roles and names.
 static const struct {
     ParameterRole role;
     const char *name;

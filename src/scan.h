@@ -7,7 +7,7 @@
 #include "error.h"
 #include "silu.h"
 
-// One selective scan (the paper's section 3.3 and algorithm 2), for every
+// One selective scan (the paper's section 3.2 and algorithm 2), for every
 // sequence of the batch and every channel d by itself:
 //
 //     h_t = exp(Delta_t A) h_{t-1} + Delta_t B_t u_t       N states
@@ -20,7 +20,7 @@
 typedef struct {
     size_t batch, length, d_inner, d_state;
     const float *u;      // (batch, L, d_inner): the convolved input x
-    const float *delta;  // (batch, L, d_inner): after softplus, positive
+    const float *delta;  // (batch, L, d_inner): after softplus, no less than 0
     const float *A;      // (d_inner, N): negative
     const float *B;      // (batch, L, N)
     const float *C;      // (batch, L, N)

@@ -5,10 +5,10 @@
 #include "scan.h"
 
 // Three passes: every chunk is summarised as one map h -> a h + b; the maps are
-// joined in order, which gives every chunk the state it starts from; every
+// applied in order, which gives every chunk the state it starts from; every
 // chunk is scanned from there. The chunks depend on the length alone, so any
-// number of threads gives the same bits. Twice the work of scan_cpu(), for when
-// there are fewer channels than threads.
+// number of threads gives the same bits. Twice the exponentials of scan_cpu(),
+// for when there are more than twice as many threads as strips of channels.
 bool scan_parallel(const Scan *scan, void *workspace, Error *err);
 size_t scan_parallel_workspace(const Scan *scan);
 

@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-// One step of channel d at row (b, t): h (N) goes on, the output returns.
+// One step of channel d at row (b, t): advances h (N), returns the output.
 static float step(const Scan *scan, size_t row, size_t d, float *h) {
     const float *A = scan->A + d * scan->d_state;
     const float *B = scan->B + row * scan->d_state;

@@ -1040,8 +1040,9 @@ static bool delta_rank(Example *e, size_t *rank, Error *err) {
 }
 
 static void print_rank_costs(size_t width) {
-    const size_t ranks[] = {1, auto_dt_rank(width), 2 * width};
-    const char *const names[] = {"one", "auto", "d_inner"};
+    const size_t ranks[] = {1, auto_dt_rank(width)};
+    const char *const names[] = {"one", "auto"};
+    size_t rest = 0;
     printf("  %-10s%8s%16s%16s\n", "dt_rank", "", "parameters", "of the block");
     for (size_t i = 0; i < sizeof ranks / sizeof *ranks; i++) {
         BlockShape shape = official_shape(width);
@@ -1049,9 +1050,15 @@ static void print_rank_costs(size_t width) {
         Parameters n = count_parameters(&shape);
         size_t path =
             shape.dt_rank * shape.d_inner + n.dt_proj + n.dt_proj_bias;
+        rest = sum_parameters(&n) - path;
         printf("  %-10s%8zu%16zu%14.1f %%\n", names[i], ranks[i], path,
-               percent(path, sum_parameters(&n)));
+               percent(path, rest + path));
     }
+    // In place of the two, with the same bias.
+    size_t d_inner = official_shape(width).d_inner;
+    size_t matrix = d_inner * d_inner + d_inner;
+    printf("  %-10s%8s%16zu%14.1f %%\n", "one matrix", "", matrix,
+           percent(matrix, rest + matrix));
 }
 
 static bool print_ranks(uint64_t seed, Error *err) {

@@ -1234,15 +1234,16 @@ static bool read_again(const Given *given, Evaluation *evaluation, double *nats,
     for (size_t n = 1; n <= READINGS; n++) {
         if (!evaluation_feed(evaluation, given->tokens, count, nats, err))
             return false;
-        // Without the first bytes, which have others before them each time.
+        // Without the first bytes: the first time nothing stands before them.
         bits = mean_bits(nats, FIRST, count);
         first = n == 1 ? bits : first;
         if ((n & (n - 1)) == 0)
             printf("  %7zu  %7zu .. %-7zu   %13.3f   %11.1f\n", n,
-                   (n - 1) * count + 1, n * count, bits,
+                   (n - 1) * count + FIRST + 1, n * count, bits,
                    largest_state(evaluation->session));
     }
     printf("\n");
+    value("first-bytes-left-out", FIRST, 9);
     value("bits-first-reading", first, 4);
     value("bits-last-reading", bits, 4);
     value("read-to-position", (double)(READINGS * count), 9);

@@ -705,8 +705,8 @@ static bool saving(const Given *given, Error *err) {
     section("saving", "A state kept in a file");
     printf("The model reads the prompt without its last byte, and the\n"
            "state is saved. A new session restores it; both read the\n"
-           "last byte and go on. (The state is what was read, not what\n"
-           "was about to be said, so one byte is kept back.)\n\n");
+           "last byte and go on. (One byte is kept back because logits\n"
+           "come of reading, and are not in the file.)\n\n");
     if (!temporary_directory(directory, err))
         return false;
     bool ok = path_join(path, directory, "state.safetensors", err) &&
@@ -857,6 +857,27 @@ static bool print_factors(const Given *given, const Session *from, Session *to,
     return true;
 }
 
+// The distance of what the prompt's last bytes alone would say, as many as the
+// convolutions of all layers see together.
+static bool print_last_bytes(const Given *given, Session *session, Error *err) {
+    const Config *config = &given->model.config;
+    size_t seen = 1 + config->n_layer * (config->d_conv - 1);
+    size_t n = seen < given->n_prompt ? seen : given->n_prompt;
+    float whole[BYTE_VALUES], last[BYTE_VALUES];
+    session_reset(session);
+    if (!session_feed(session, given->prompt, given->n_prompt, whole, 1, err))
+        return false;
+    session_reset(session);
+    if (!session_feed(session, given->prompt + given->n_prompt - n, n, last, 1,
+                      err))
+        return false;
+    printf("\nThe prompt's last bytes alone, as many as the convolutions of\n"
+           "all layers see together, 1 + n_layer (K - 1):\n\n");
+    value("convolutions-see", (double)seen, 9);
+    value("distance-of-last-bytes", distance(whole, last, given->V), 3);
+    return true;
+}
+
 static bool reading(const Given *given, Error *err) {
     Session session = {0}, other = {0};
     bool ok = new_session(&session, given, 1, err) &&
@@ -871,10 +892,54 @@ static bool reading(const Given *given, Error *err) {
                "multiplied by a factor, and reads the last byte. `distance`\n"
                "is that of the two distributions of the next byte: half\n"
                "the sum of |p - q|.\n");
-        ok = print_factors(given, &session, &other, err);
+        ok = print_factors(given, &session, &other, err) &&
+             print_last_bytes(given, &other, err);
     }
     session_free(&session);
     session_free(&other);
+    return ok;
+}
+
+// --- The residual stream ----------------------------------------------------
+
+// Reads the first n bytes of the prompt block by block, and prints the stream
+// of the last one behind each number of blocks.
+static bool walk(const Given *given, Session *session, size_t n, Error *err) {
+    const Model *model = session->model;
+    size_t d_model = model->shape.d_model;
+    session_reset(session);
+    model_embed(model, session->r, given->prompt, n);
+    for (size_t i = 0;; i++) {
+        const float *last = session->r + (n - 1) * d_model;
+        printf("  %6zu   %13.3f\n", i, root_mean_square(last, d_model));
+        if (i == model->config.n_layer)
+            return true;
+        if (!block_forward(&model->shape, &model->layers[i], session->r,
+                           session->layers[i], 1, n, session->backend,
+                           &session->activations, err))
+            return false;
+    }
+}
+
+static bool reading_stream(const Given *given, Error *err) {
+    Session walked = {0}, fed = {0};
+    size_t n = given->n_prompt < CHUNK ? given->n_prompt : CHUNK;
+    section("reading-the-stream", "The residual stream behind each block");
+    printf("Block by block, and for comparison by session_feed():\n\n"
+           "  blocks   RMS of stream\n");
+    bool ok = new_session(&walked, given, 1, err) &&
+              new_session(&fed, given, 1, err) &&
+              walk(given, &walked, n, err) &&
+              session_feed(&fed, given->prompt, n, NULL, 0, err);
+    double worst = 0;
+    for (size_t i = 0; ok && i < n * given->model.shape.d_model; i++)
+        worst = fmax(worst, fabs((double)walked.r[i] - fed.r[i]));
+    if (ok) {
+        printf("\n");
+        ok = check("difference from session.r", worst, logit_bound, err);
+    }
+    session_free(&walked);
+    session_free(&fed);
     return ok;
 }
 
@@ -1323,7 +1388,8 @@ static bool mistake_self_test(const Given *given, Error *err) {
 
 // --- Work per token ---------------------------------------------------------
 
-// Multiplications for one token: in the blocks, and in the head.
+// Multiplications for one token: in the blocks, without norms, D and the gate,
+// and in the head.
 static double block_work(const Config *config) {
     double d_model = (double)config->d_model;
     double d_inner = (double)config_d_inner(config);
@@ -1355,7 +1421,9 @@ static void work(const Given *given) {
     section("work-per-token", "Multiplications for the next token");
     printf("After so many tokens: one step from the state; the whole text\n"
            "once more, for those who keep no state; one step of as many\n"
-           "attention layers with their keys and values kept.\n\n");
+           "attention layers without MLPs, with their keys and values kept.\n"
+           "The output matrix is counted for all, norms, D and the gate for\n"
+           "none.\n\n");
     printf("  %10s %12s %14s %12s\n", "context", "with state", "without",
            "attention");
     for (size_t i = 0; i < sizeof tokens / sizeof *tokens; i++)
@@ -1367,15 +1435,15 @@ static void work(const Given *given) {
     value("multiplications-per-step", step, 9);
     value("parameters", (double)parameter_total(config), 9);
     value("attention-costs-more-from",
-          (step - attention_work(config, 0)) / per_token, 3);
+          floor((step - attention_work(config, 0)) / per_token) + 1, 9);
     printf("\nA step multiplies about once for each parameter, whatever the\n"
            "context.\n");
 }
 
 // --- Time per token ---------------------------------------------------------
 
-// As many attention layers as the model has blocks, one head each, without
-// MLPs: what a step of them costs when `capacity` tokens are kept.
+// As many attention layers as the model has blocks, one attention head each,
+// without MLPs: what a step of them costs when `capacity` tokens are kept.
 typedef struct {
     size_t n_layer, d_model, capacity;
     float *weights;        // (n_layer, 4, d_model, d_model): q, k, v, out
@@ -1433,8 +1501,9 @@ static void soften(float *scores, size_t n) {
 }
 
 // x = x + W_out sum_i softmax_i(q . k_i / sqrt(d)) v_i over `tokens` tokens, of
-// which the last is this one.
-static void attention_step(Attention *a, size_t tokens) {
+// which the last is this one; then the model's head, as behind its blocks.
+static void attention_step(Attention *a, size_t tokens, const Model *model,
+                           float *logits) {
     size_t d = a->d_model;
     float scale = 1 / sqrtf((float)d);
     for (size_t layer = 0; layer < a->n_layer; layer++) {
@@ -1457,6 +1526,7 @@ static void attention_step(Attention *a, size_t tokens) {
         for (size_t j = 0; j < d; j++)
             a->x[j] += a->out[j];
     }
+    model_head(model, logits, a->x, a->out, 1);
 }
 
 enum { STEP_RUNS = 25, WHOLE_RUNS = 5, TIMES = 3 };
@@ -1492,7 +1562,7 @@ static bool time_context(const Given *given, Session *session,
         if (!session_feed(session, tokens + i, 1, logits, 1, err))
             return false;
         double middle = seconds_now();
-        attention_step(attention, context);
+        attention_step(attention, context, &given->model, logits);
         attend[i] = seconds_now() - middle;
         step[i] = middle - begin;
     }
@@ -1560,8 +1630,8 @@ static bool timing(const Given *given, Error *err) {
     bool ok = new_session(&session, given, 1, err);
     section_measured("time-per-token", "Time for the next token");
     printf("Microseconds, the fastest of %d runs (of %d without the state).\n"
-           "Attention is %zu layers of one head and width %zu, without MLPs\n"
-           "and without the head.\n\n",
+           "Attention is %zu layers of width %zu, without MLPs, and the same\n"
+           "output matrix.\n\n",
            STEP_RUNS, WHOLE_RUNS, config->n_layer, config->d_model);
     ok = ok && time_table(given, &session, &attention, err);
     if (ok)
@@ -1678,7 +1748,8 @@ static bool show_state(const Given *given, Error *err) {
     state_bytes(given);
     return against_attention(given, err) && cutting(given, err) &&
            sampling(given, err) && saving(given, err) && forking(given, err) &&
-           reading(given, err) && padding(given, err);
+           reading(given, err) && reading_stream(given, err) &&
+           padding(given, err);
 }
 
 static bool show_mistakes(const Given *given, Error *err) {
