@@ -439,8 +439,8 @@ static void mixture_error(const Arguments *args) {
     printf("In Mamba each token has a Delta of its own, so no constant can\n"
            "absorb the factor entirely. Here the inputs are random, and so is\n"
            "Delta, between %g and %g, the range from which Mamba starts. The\n"
-           "relative error of h against ZOH's, as it is and after the best\n"
-           "constant factor:\n\n"
+           "root mean square of the error of h, relative to that of ZOH's h,\n"
+           "as it is and after the best constant factor:\n\n"
            "     A       as it is   with the best factor\n",
            delta_min, delta_max);
     for (int n = 1; n <= 16; n *= 2) {
@@ -491,14 +491,18 @@ static bool vanishes(float x) {
     return naive_softplus(x) == 0;
 }
 
+static bool softplus_vanishes(float x) {
+    return softplus(x) == 0;
+}
+
 static void explain_softplus(void) {
     section("softplus", "Softplus, which makes any number a step");
     printf(
         "Delta must be positive, but what a layer computes has any sign.\n"
-        "softplus(x) = ln(1 + exp(x)) is positive, near 0 for negative x\n"
-        "and near x for positive x. \"naive\" is that formula in float32;\n"
+        "softplus(s) = ln(1 + exp(s)) is positive, near 0 for negative s\n"
+        "and near s for positive s. \"naive\" is that formula in float32;\n"
         "the errors are relative, against double precision.\n\n"
-        "       x       naive  softplus()   naive error   softplus() error\n");
+        "       s       naive  softplus()   naive error   softplus() error\n");
     static const float points[] = {-80, -20, -17, -16, -10, -5, -1,
                                    0,   1,   5,   20,  88,  89, 100};
     for (size_t i = 0; i < sizeof points / sizeof *points; i++) {
@@ -512,37 +516,52 @@ static void explain_softplus(void) {
     printf("\n");
     value("naive-is-infinite-from", border(overflows, 100, 0), 4);
     value("naive-is-zero-up-to", border(vanishes, -100, 0), 4);
-    value("softplus-minus-x-at-20", log1p(exp(20)) - 20, 2);
-    printf("Two traps. For large x exp(x) overflows; above 20 the answer is\n"
-           "x, within half a unit of float32's last place. For very negative\n"
-           "x, 1 + exp(x) rounds to 1 and the step to 0, a state that neither\n"
-           "fades nor hears anything; log1p(y), which is ln(1 + y) computed\n"
-           "without adding 1, keeps the small steps.\n");
+    value("softplus-is-zero-up-to", border(softplus_vanishes, -200, 0), 3);
+    value("softplus-minus-s-at-20", log1p(exp(20)) - 20, 2);
+    printf(
+        "Two traps. For large s exp(s) overflows; above 20 the answer is\n"
+        "s, within half a unit of float32's last place. For very negative\n"
+        "s, 1 + exp(s) rounds to 1 and the step to 0, a state that neither\n"
+        "fades nor hears anything; log1p(y), which is ln(1 + y) computed\n"
+        "without adding 1, keeps the small steps, until exp(s) is 0 itself.\n");
 }
 
 // --- The inverse of softplus ------------------------------------------------
 
+static float naive_inverse(float delta) {
+    return logf(expf(delta) - 1);
+}
+
+// The same for a large Delta without an overflow.
+static float rewritten_inverse(float delta) {
+    return delta + logf(1 - expf(-delta));
+}
+
 static void inverse(void) {
     section("softplus-inverse", "Back from a step to the number behind it");
     printf(
-        "Mamba draws its first Deltas between %g and %g and needs the x\n"
-        "with softplus(x) = Delta, for the bias before the softplus.\n"
-        "\"naive\" is ln(exp(Delta) - 1) in float32; the last column is the\n"
-        "relative error of softplus(softplus_inverse(Delta)).\n\n"
-        "     Delta       naive   softplus_inverse()   error there and back\n",
+        "Mamba draws its first Deltas between %g and %g and needs the s\n"
+        "with softplus(s) = Delta, for the bias before the softplus.\n"
+        "\"naive\" is ln(exp(Delta) - 1) in float32, \"rewritten\" Delta +\n"
+        "ln(1 - exp(-Delta)) in float32; the last column is the relative\n"
+        "error of softplus(softplus_inverse(Delta)).\n\n"
+        "     Delta       naive   rewritten   softplus_inverse()   there and "
+        "back\n",
         delta_min, delta_max);
     static const double deltas[] = {1e-8, 1e-7, 1e-4, 1e-3, 0.1, 1, 10, 100};
     for (size_t i = 0; i < sizeof deltas / sizeof *deltas; i++) {
         double delta = deltas[i], x = softplus_inverse(delta);
-        printf("  %8g%12.3g%21.4g", delta, logf(expf((float)delta) - 1), x);
-        print_error(23, relative_error(softplus((float)x), delta), 1e-5);
+        printf("  %8g%12.3g%12.3g%21.4g", delta, naive_inverse((float)delta),
+               rewritten_inverse((float)delta), x);
+        print_error(17, relative_error(softplus((float)x), delta), 1e-5);
         printf("\n");
     }
-    printf("\n"
-           "The same traps from the other side: exp(Delta) - 1 is 0 for a\n"
-           "small Delta and infinite for a large one. The library computes\n"
-           "Delta + ln(1 - exp(-Delta)), with expm1(y), which is exp(y) - 1\n"
-           "without the cancellation.\n");
+    printf(
+        "\n"
+        "The same traps from the other side: exp(Delta) - 1 is 0 for a\n"
+        "small Delta and infinite for a large one. Rewriting mends the\n"
+        "second. The library computes what is rewritten in double, and with\n"
+        "expm1(y), which is exp(y) - 1 without the cancellation.\n");
 }
 
 // --- A_log ------------------------------------------------------------------
@@ -574,8 +593,8 @@ static void learn_A(void) {
         "    left:   A itself is learned\n"
         "    right:  A = -exp(A_log), and A_log is learned, with the\n"
         "            gradient dLoss/dA_log = dLoss/dA * A\n\n"
-        "The column |h| is the state after %d tokens of input 1 (Delta =\n"
-        "%g).\n\n"
+        "The column |h| is the state after %d tokens of input 1, by ZOH with\n"
+        "Delta = %g and B = 1.\n\n"
         "              left:                   right:\n"
         "  update         A         |h|       A_log          A         |h|\n",
         gradient, rate, FADING_TOKENS, fading_delta);
@@ -592,14 +611,16 @@ static void learn_A(void) {
 static void A_log_extremes(void) {
     printf("\n"
            "Once A is positive the state no longer fades but grows with every\n"
-           "token, and the model is lost. No update of A_log can do that:\n\n"
-           "   A_log           A   A_bar at Delta = %g\n",
+           "token, and the model is lost. No update of A_log can do that. By\n"
+           "ZOH:\n\n"
+           "   A_log           A   A_bar at Delta = %g      B_bar\n",
            fading_delta);
     static const float extremes[] = {-110, -10, 0, 10, 100};
     for (size_t i = 0; i < sizeof extremes / sizeof *extremes; i++) {
         double A_there = A_of(extremes[i]);
-        printf("  %6g%12.3g%23.6g\n", extremes[i], A_there,
-               discretize_zoh(fading_delta, A_there, 1).A_bar);
+        Discretized zoh = discretize_zoh(fading_delta, A_there, 1);
+        printf("  %6g%12.3g%23.6g%11.4g\n", extremes[i], A_there, zoh.A_bar,
+               zoh.B_bar);
     }
     printf("\n"
            "A is never above 0, so A_bar is never above 1.\n");
@@ -740,7 +761,7 @@ static Largest run_theorem(const Arguments *args) {
 static void theorem_1(const Arguments *args) {
     section("theorem-1", "Theorem 1: selection is a gate");
     printf("The paper's theorem 1: with N = 1, A = -1, B = 1 and Delta =\n"
-           "softplus(s) the recurrence is that of a gated network,\n\n"
+           "softplus(s) the recurrence is that of a gate,\n\n"
            "    h_t = (1 - g_t) h_{t-1} + g_t x_t,   g_t = sigmoid(s_t)\n\n"
            "because exp(-softplus(s)) = 1 - sigmoid(s).\n\n"
            "     s        g     1 - g     Delta     A_bar   ZOH B_bar   Mamba "
@@ -812,23 +833,27 @@ static void rounded_memory(void) {
           100 * log(border / delta_min) / log(delta_max / delta_min), 3);
 }
 
-// Input 1 for ever, Delta = 0.001, A = -1: in float32, with A_bar alone in
-// bfloat16, and with everything in it.
+// Input 1 for ever, Delta = 0.001, A = -1 and B = 1: as it should be, with
+// A_bar alone rounded to bfloat16, and with everything in it.
 static void rounded_state(void) {
     const double delta = 0.001;
-    printf("\nThe state with Delta = %g, while the input stays at 1:\n\n"
-           "    tokens     float32   A_bar in bf16   h in bf16, too\n",
+    printf("\nThe state with Delta = %g, A = -1 and B = 1 by Mamba's mixture,\n"
+           "while the input stays at 1; what is not rounded is a double:\n\n"
+           "    tokens     nothing   A_bar in bf16   h in bf16, too\n",
            delta);
     const Discretized exact = discretize_mamba(delta, -1, 1);
-    const float A_bar = (float)exact.A_bar, B_bar = (float)exact.B_bar;
-    const float A_half = to_bf16(A_bar), B_half = to_bf16(B_bar);
-    float h = 0, h_A_half = 0, h_half = 0;
+    const Discretized rounded = {.A_bar = to_bf16((float)exact.A_bar),
+                                 .B_bar = exact.B_bar};
+    const float A_half = to_bf16((float)exact.A_bar);
+    const float B_half = to_bf16((float)exact.B_bar);
+    double h = 0, h_rounded = 0;
+    float h_half = 0;
     for (int t = 1, shown = 100; t <= 100000; t++) {
-        h = A_bar * h + B_bar;
-        h_A_half = A_half * h_A_half + B_bar;
+        h = step(exact, h, 1);
+        h_rounded = step(rounded, h_rounded, 1);
         h_half = to_bf16(to_bf16(A_half * h_half) + B_half);
         if (t == shown) {
-            printf("  %8d%12.4g%16.4g%17.4g\n", t, h, h_A_half, h_half);
+            printf("  %8d%12.3g%16.3g%17.3g\n", t, h, h_rounded, h_half);
             shown *= 10;
         }
     }
@@ -843,19 +868,20 @@ static float after_updates(float parameter) {
 
 static void rounded_parameters(void) {
     printf(
-        "\nParameters stored in bfloat16, all else computed in float32; and\n"
+        "\nParameters stored in bfloat16, all else computed in float32: the\n"
+        "A or the Delta that each was to give and the one that it gives; and\n"
         "where 1000 updates of -0.001 each bring the stored number:\n\n"
-        "                     float32      bf16      makes    wanted   "
+        "   wanted          parameter   float32      bf16     given   "
         "updated\n");
     for (int n = 1; n <= 16; n *= 4) {
         float A_log = (float)log(n), stored = to_bf16(A_log);
-        printf("  A_log of %5d%12.5f%10.5f%11.5f%10d%10.4g\n", n, A_log, stored,
-               A_of(stored), -n, after_updates(stored));
+        printf("   A = %-12dA_log    %10.5f%10.5f%10.4g%10.4g\n", -n, A_log,
+               stored, A_of(stored), after_updates(stored));
     }
     for (double delta = delta_min; delta < 0.2; delta *= 10) {
         float bias = (float)softplus_inverse(delta), stored = to_bf16(bias);
-        printf("  bias of%7g%12.5f%10.5f%11.5f%10.3f%10.4g\n", delta, bias,
-               stored, softplus(stored), delta, after_updates(stored));
+        printf("   Delta = %-8gbias     %10.5f%10.5f%10.4g%10.4g\n", delta,
+               bias, stored, softplus(stored), after_updates(stored));
     }
     printf("\n");
 
@@ -896,6 +922,50 @@ static void formulas(float s, float (*rounded)(float)) {
     print_or_nan(10, rounded(B_bar));
 }
 
+// Does a state of Mamba's mixture become NaN, with the formulas as they stand
+// and every result rounded to bfloat16?
+static bool becomes_nan(const Arguments *args, float A, double largest_s) {
+    Random random = random_from_seed(args->seed);
+    float h = 0;
+    for (size_t t = 0; t < RANDOM_TOKENS; t++) {
+        float s = to_bf16((float)random_uniform(&random, -30, largest_s));
+        float x = to_bf16((float)random_uniform(&random, -1, 1));
+        float delta = to_bf16(logf(to_bf16(1 + to_bf16(expf(s)))));
+        float A_bar = to_bf16(expf(to_bf16(delta * A)));
+        h = to_bf16(to_bf16(A_bar * h) + to_bf16(delta * x));
+    }
+    return isnan(h);
+}
+
+// How many of the first sixteen states do?
+static size_t count_nan(const Arguments *args, double largest_s) {
+    size_t lost = 0;
+    for (int n = 1; n <= 16; n++) {
+        float A = A_of(to_bf16((float)log(n)));
+        lost += becomes_nan(args, to_bf16(A), largest_s);
+    }
+    return lost;
+}
+
+static void mixture_and_nan(const Arguments *args) {
+    printf("\nMamba's mixture with B = 1, all of it in bfloat16, on %d tokens\n"
+           "with s from -30 up to 30 or 100. How many of the states A = -1 ..\n"
+           "-16 become NaN, and does one with A_log = 100:\n\n",
+           RANDOM_TOKENS);
+    value("nan-of-16-up-to-30", (double)count_nan(args, 30), 3);
+    value("nan-of-16-up-to-100", (double)count_nan(args, 100), 3);
+    value("nan-with-a-log-100", becomes_nan(args, A_of(100), 30), 3);
+    printf("\nThe last has A = -inf, and 0 times infinity is NaN. In float32,\n"
+           "with softplus():\n\n"
+           "     s      Delta    A_bar where A_log = 100\n");
+    for (int s = -100; s >= -110; s -= 10) {
+        float delta = softplus((float)s);
+        printf("  %4d%11.4g", s, delta);
+        print_or_nan(9, expf(delta * A_of(100)));
+        printf("\n");
+    }
+}
+
 static void where_nan_comes_from(void) {
     printf(
         "\nDelta = ln(1 + exp(s)), and A_bar and B_bar by equation 4, as the\n"
@@ -912,12 +982,13 @@ static void where_nan_comes_from(void) {
     }
 }
 
-static void bfloat16(void) {
+static void bfloat16(const Arguments *args) {
     section("bfloat16", "What bfloat16 does to a memory");
     rounded_memory();
     rounded_state();
     rounded_parameters();
     where_nan_comes_from();
+    mixture_and_nan(args);
 }
 
 // --- The command line -------------------------------------------------------
@@ -970,7 +1041,7 @@ int main(int argc, char **argv) {
     }
     if (ok) {
         theorem_1(&args);
-        bfloat16();
+        bfloat16(&args);
     }
     return report_end("chapter3", ok, &err);
 }
