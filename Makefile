@@ -341,7 +341,7 @@ PAGES := $(if $(CHAPTER),$(call chapter_pages,$(CHAPTER)),$(BOOK))
 runs  := $(patsubst %,$(RUNS)/%.txt, \
            $(if $(CHAPTER),chapter$(CHAPTER), \
              $(patsubst %,chapter%,$(CHAPTERS)) command))
-# MEASURE=1 measures anew: what depends on a name that is no file is always made.
+# MEASURE=1 measures anew: what needs a name that is no file is always made.
 ifeq ($(MEASURE),1)
 $(runs): measure-anew
 .PHONY: measure-anew
