@@ -11,8 +11,8 @@ set ylabel "share of the parameters"
 set key off
 set label 1 "in\\_proj" at 1024,112 center tc ls 1
 set label 2 "out\\_proj" at 1024,20 center tc ls 3
-set label 3 "x\\_proj" at 150,11 tc ls 2
-set label 4 "A\\_log and D" at 1250,0.62 tc ls 4
+set label 3 "x\\_proj" at 200,11.5 tc ls 2
+set label 4 "A\\_log and D" at 560,0.4 right tc ls 4
 set label 5 "dt\\_proj" at 60,1.1 center tc ls 5
 plot data."parameters.tsv" using 1:(100*$3/($2+$3+$4+$5+$6+$7+$8)) \
        with linespoints ls 1, \

@@ -334,11 +334,25 @@ local function link(element)
     return element
 end
 
+-- Browsers break a line after any hyphen. In code it is a part of the word: of
+-- an option, or of a file's name, which may be broken behind a slash.
+local function unbroken(element)
+    if not html or not element.text:find('%-') then return nil end
+    local text = escape(element.text):gsub('%S+', function(word)
+        local pattern = #word > 32 and '[^/]+/?' or '.+'
+        return (word:gsub(pattern, function(part)
+            return '<span class="together">' .. part .. '</span>' ..
+                (part:find('/$') and '<wbr/>' or '')
+        end))
+    end)
+    return pandoc.RawInline('html', '<code>' .. text .. '</code>')
+end
+
 -- `name()` links to the listing that defines it.
 local function code(element)
     local name = element.text:match('^([%a_][%w_]*)%(%)$')
     local entry = name and meaning(name, nil)
-    if not entry then return nil end
+    if not entry then return unbroken(element) end
     return pandoc.Link(element, definition_address(name, entry), '',
                        {class = 'code'})
 end
@@ -409,8 +423,19 @@ local function raw_inline(element)
     if element.text:find('^<!%-%-') then return {} end
 end
 
--- Signs that the fonts of a text lack: the PDF takes them from another.
+-- In a text: an option or a date stays on its line, a negative number has a
+-- minus, and the PDF takes signs that its font lacks from another.
 local function signs(element)
+    if element.text:find('^%-%a[%w=.,:;-]*$') or
+        element.text:find('^%d%d%d%d%-%d%d%-%d%d[.,:;)]*$') then
+        return html and pandoc.RawInline('html',
+            '<span class="together">' .. element.text .. '</span>') or
+            latex and pandoc.RawInline('latex',
+                                       '\\mbox{' .. element.text .. '}')
+    elseif element.text:find('^%(?%-%d') then
+        element.text = element.text:gsub('%-', '\u{2212}', 1)
+        if not latex then return element end
+    end
     if not latex or not element.text:find('[\xC9-\xF4]') then return nil end
     local inlines, plain = pandoc.Inlines {}, ''
     local function flush()

@@ -109,6 +109,11 @@ return function(element)
     math = math:gsub('<mi mathvariant="normal">(%a%a+)</mi>', '<mo>%1</mo>')
     math = math:gsub('<mrow>(<mo>%a%a+</mo>)</mrow>', '%1')
     math = set_names(math)
+    -- 1{,}024 is one number.
+    if tex:find('%d{,}%d') then
+        math = math:gsub('<mrow>(<mo[^<>]*>,</mo>)</mrow>', '%1')
+            :gsub('</mn><mo[^<>]*>,</mo><mn>(%d%d%d)', ',%1')
+    end
     -- Greek capitals stand upright.
     math = math:gsub('<mi>(\xCE[\x93-\xA9])</mi>',
                      '<mi mathvariant="normal">%1</mi>')
@@ -118,5 +123,13 @@ return function(element)
         if sign:find('^[])|!]') then return nil end
         return open .. sign .. rest .. ' form="prefix">−</mo>'
     end)
+    -- And one at the beginning of an aligned line is not.
+    math = math:gsub('(</mtd><mtd [^<>]*left[^<>]*><mo)>(%+</mo>)',
+                     '%1 form="infix">%2')
+    math = math:gsub('(</mtd><mtd [^<>]*left[^<>]*><mo)>(−</mo>)',
+                     '%1 form="infix">%2')
+    -- A sign by itself has no neighbours to keep away from.
+    math = math:gsub('(<semantics><mo)(>[^<>]*</mo><annotation)',
+                     '%1 lspace="0em" rspace="0em"%2')
     return (math:gsub('<mtable>', '<mtable displaystyle="true">'))
 end
