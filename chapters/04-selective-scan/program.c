@@ -22,6 +22,8 @@
 // What the command line may change.
 typedef struct {
     size_t length, d_inner, d_state;
+    size_t sequences;  // of the task that wants selection, for each length
+    size_t longest;    // sequence that is timed
     uint64_t seed;
     const char *tsv;
 } Settings;
@@ -188,8 +190,6 @@ static bool selection(Error *err) {
 
 // --- What a system that does not select can do ------------------------------
 
-enum { TASK_COUNT = 40000 };
-
 // Many random sequences of the task, two marks in each.
 typedef struct {
     size_t count, length;
@@ -326,23 +326,23 @@ typedef struct {
     double constant, filter, B_selects, selective;
 } TaskErrors;
 
-static bool task_errors(TaskErrors *errors, size_t length, Random *random,
-                        Error *err) {
-    size_t size = TASK_COUNT * length, n = 3 * length;
-    float *room = allocate(6 * size + 2 * TASK_COUNT, sizeof *room,
+static bool task_errors(TaskErrors *errors, size_t count, size_t length,
+                        Random *random, Error *err) {
+    size_t size = count * length, n = 3 * length;
+    float *room = allocate(6 * size + 2 * count, sizeof *room,
                            "the task's sequences", err);
     double *work =
         room ? allocate((n + 2) * n, sizeof *work, "the least squares", err)
              : NULL;
     if (work) {
-        Task task = {.count = TASK_COUNT, .length = length, .values = room};
+        Task task = {.count = count, .length = length, .values = room};
         task.marks = task.values + size;
         task.answers = task.marks + size;
         task_fill(&task, random);
         errors->constant = best_constant_delta(&task);
         errors->filter = best_filter(&task, false, work);
         errors->B_selects = best_filter(&task, true, work);
-        errors->selective = selective_error(&task, task.answers + TASK_COUNT);
+        errors->selective = selective_error(&task, task.answers + count);
     }
     release(work);
     release(room);
@@ -353,17 +353,17 @@ enum { LONGEST_TASK = 32 };
 
 // Prints a row for each length; errors keeps the last, worst the selective
 // scan's largest.
-static bool print_limits(uint64_t seed, TaskErrors *errors, double *worst,
-                         Error *err) {
+static bool print_limits(const Settings *settings, TaskErrors *errors,
+                         double *worst, Error *err) {
     const size_t lengths[] = {4, 8, 16, LONGEST_TASK};
-    Random random = random_from_seed(seed);
+    Random random = random_from_seed(settings->seed);
     *worst = 0;
     printf("%8s%16s%17s%14s%17s\n", "", "one constant", "any filter of",
            "any filter,", "Delta selects,");
     printf("%8s%16s%17s%14s%17s\n", "length", "Delta, A = -1", "values, marks",
            "B selects", "the scan above");
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
-        if (!task_errors(errors, lengths[i], &random, err))
+        if (!task_errors(errors, settings->sequences, lengths[i], &random, err))
             return false;
         *worst = larger(*worst, errors->selective);
         printf("%8zu%16.2f%17.2f%14.2f%17s\n", lengths[i], errors->constant,
@@ -378,10 +378,10 @@ static bool selection_limits(const Settings *settings, Error *err) {
     double worst;
     section("selection-limits", "What a system that does not select can do");
     printf("The same task: random values 1 or -1, two marks at random places, "
-           "%d\nsequences for each length. The mean squared error after the "
+           "%zu\nsequences for each length. The mean squared error after the "
            "last token; always\nanswering 0 has error 1.\n\n",
-           TASK_COUNT);
-    if (!print_limits(settings->seed, &errors, &worst, err))
+           settings->sequences);
+    if (!print_limits(settings, &errors, &worst, err))
         return false;
     printf("\nWith constant Delta, B and C, however many states, the output is "
            "a weighted sum\nof the past, and a weight belongs to a place. "
@@ -1458,16 +1458,17 @@ static bool time_one_thread(double row[MOST_BACKENDS + 1], size_t length,
 }
 
 static bool timing(const Settings *settings, Error *err) {
-    enum { D_INNER = 64, N = 16, LONGEST = 4096, LONGER = 16 * LONGEST };
+    enum { D_INNER = 64, N = 16 };
+    size_t longest = settings->longest;
     double many[MOST_BACKENDS + 1], channel[MOST_BACKENDS + 1];
     double thread[MOST_BACKENDS + 1];
     section_measured("timing", "How long a state update takes");
     printf("Nanoseconds for one update of one state, the fastest of %d runs, "
            "%d states:\n\n",
            RUNS, N);
-    if (!time_table(settings->tsv, D_INNER, N, LONGEST, many, err) ||
-        !time_row(channel, LONGER, 1, N, err) ||
-        !time_one_thread(thread, LONGEST, D_INNER, N, err))
+    if (!time_table(settings->tsv, D_INNER, N, longest, many, err) ||
+        !time_row(channel, 16 * longest, 1, N, err) ||
+        !time_one_thread(thread, longest, D_INNER, N, err))
         return false;
     printf("\nThe time of `parallel` over that of `cpu` in the last three "
            "rows, and one expf\nbeside one update by `cpu` in the last, in "
@@ -1491,6 +1492,10 @@ static int read_settings(Settings *settings, int argc, char **argv) {
          "channels of it (20)", 1, 128},
         {"d-state", 0, OPTION_COUNT, &settings->d_state, "N",
          "states of it (16)", 1, 64},
+        {"sequences", 0, OPTION_COUNT, &settings->sequences, "M",
+         "of the task that wants selection (40000)", 100, 1e6},
+        {"longest", 0, OPTION_COUNT, &settings->longest, "L",
+         "steps of the longest scan that is timed (4096)", 64, 65536},
         {"seed", 0, OPTION_SEED, &settings->seed, "S",
          "what the random numbers start from (1)", 0, 0},
         {"tsv", 0, OPTION_TEXT, &settings->tsv, "DIR",
@@ -1504,8 +1509,12 @@ static int read_settings(Settings *settings, int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
-    Settings settings = {
-        .length = 200, .d_inner = 20, .d_state = 16, .seed = 1};
+    Settings settings = {.length = 200,
+                         .d_inner = 20,
+                         .d_state = 16,
+                         .sequences = 40000,
+                         .longest = 4096,
+                         .seed = 1};
     int status = read_settings(&settings, argc, argv);
     if (status != OPTIONS_CONTINUE)
         return status;

@@ -40,11 +40,13 @@ make -s -j2 BUILD="$there" BLAS=none ARCH= WERROR=1 CC=$prefix-gcc \
 # One thread: several that wait for each other under emulation wait long.
 export OMP_NUM_THREADS=1
 
-# What a program is asked for: emulation is slow, so the last two read a shorter
-# text and use a smaller model. FULL=1 asks for all that they print by default.
+# What a program is asked for: emulation is slow, so chapter 4's takes fewer and
+# shorter sequences, and the last two read a shorter text and use a smaller model.
+# FULL=1 asks for all that they print by default.
 arguments() {
     [ -n "${FULL:-}" ] && return
     case $1 in
+    chapter4) echo --sequences 400 --longest 64 ;;
     chapter6) echo --bytes 300 --d-model 32 --vocab-size 500 ;;
     chapter7) echo --longest 64 -n 16 ;;
     esac

@@ -50,7 +50,8 @@ clean 1 "$minimamba" logits --tokens "1 256"
 head -c 1000 $model/model.safetensors > "$folder/model/model.safetensors"
 clean 1 "$minimamba" info --model "$folder/model"
 clean 2 "$minimamba" generate
-for chapter in 1 2 3 4 5; do
+for chapter in 1 2 3 5; do
     clean 0 "$folder/chapter$chapter" --tsv "$folder"
 done
+clean 0 "$folder/chapter4" --sequences 200 --longest 64 --tsv "$folder"
 echo "valgrind: clean"
