@@ -831,6 +831,12 @@ Test(weave, notices_a_footnote_without_its_text) {
               "%s", said.err);
 }
 
+Test(weave, notices_a_formula_that_code_hosts_refuse) {
+    check_finds("# T\n\n```math\n\\operatorname{SiLU}(x)\n```\n", 4,
+                "wanted LaTeX that code hosts draw");
+    check_passes("# T\n\n```math\n\\mathrm{SiLU}(x)\n```\n");
+}
+
 // --- Notation ----------------------------------------------------------------
 
 static const char notation[] = "docs/notation.md";

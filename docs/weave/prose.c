@@ -408,6 +408,23 @@ static void check_footnotes(const Prose *prose) {
     }
 }
 
+// --- Formulas ----------------------------------------------------------------
+
+// LaTeX that pandoc draws, but code hosts refuse to.
+static void check_macros(Weaver *weaver, const Page *page) {
+    static const char *const macros[] = {"\\operatorname", "\\mbox",
+                                         "\\phantom", "\\newcommand", "\\def"};
+    for (size_t i = 0; i < page->lines.count; i++)
+        for (size_t m = 0; m < sizeof macros / sizeof *macros; m++) {
+            const char *at = strstr(page->lines.line[i], macros[m]);
+            if (at && !isalpha((unsigned char)at[strlen(macros[m])]))
+                finding(weaver, page->path, i + 1,
+                        "formula: wanted LaTeX that code hosts draw (\\mathrm "
+                        "for a name), found %s",
+                        macros[m]);
+        }
+}
+
 // --- A page ------------------------------------------------------------------
 
 // The prose alone; a fenced block leaves its lines empty, too wide ones are
@@ -434,4 +451,5 @@ void check_prose(Weaver *weaver, const Page *page) {
     look_at_everything(&prose);
     check_numbers(&prose);
     check_footnotes(&prose);
+    check_macros(weaver, page);
 }
