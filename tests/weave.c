@@ -837,6 +837,12 @@ Test(weave, notices_a_formula_that_code_hosts_refuse) {
     check_passes("# T\n\n```math\n\\mathrm{SiLU}(x)\n```\n");
 }
 
+Test(weave, notices_a_backslash_that_code_hosts_swallow) {
+    check_finds("# T\n\nThe step $a\\,b$ is one.\n", 3,
+                "formula: wanted no \\, within a line");
+    check_passes("# T\n\nThe step $a \\cdot b$.\n\n```math\na\\,b\n```\n");
+}
+
 // --- Notation ----------------------------------------------------------------
 
 static const char notation[] = "docs/notation.md";

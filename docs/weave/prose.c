@@ -263,9 +263,23 @@ static char *look_at_comment(char *at) {
     return end + strlen(closing);
 }
 
+// Within a line, code hosts read Markdown before math: a backslash before a
+// comma leaves the comma alone.
+static void check_inline_math(const Prose *prose, const char *at,
+                              const char *end) {
+    for (const char *c = at; c < end; c++)
+        if (c[0] == '\\' && !isalpha((unsigned char)c[1])) {
+            finding(prose->weaver, prose->page->path, line_at(prose, c),
+                    "formula: wanted no \\%c within a line (in a math block it "
+                    "may stand), found it",
+                    c[1]);
+            return;
+        }
+}
+
 // As pandoc reads it: no blank after the first $ or before the second, and no
 // digit after that. $5 and $6 are prices.
-static char *look_at_math(char *at) {
+static char *look_at_math(const Prose *prose, char *at) {
     char *end = isspace((unsigned char)at[1]) ? NULL : at;
     while (end && (end = within_paragraph(end + 1, "$")))
         if (!isspace((unsigned char)end[-1]) && end[-1] != '\\' &&
@@ -273,6 +287,7 @@ static char *look_at_math(char *at) {
             break;
     if (!end)
         return at + 1;
+    check_inline_math(prose, at, end);
     blank_out(at, end + 1);
     return end + 1;
 }
@@ -293,7 +308,7 @@ static void look_at_everything(const Prose *prose) {
         else if (begins_with(at, "<!--"))
             at = look_at_comment(at);
         else if (*at == '$')
-            at = look_at_math(at);
+            at = look_at_math(prose, at);
         else if (begins_with(at, "]("))
             at = look_at_link(prose, at);
         else {
