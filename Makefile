@@ -13,7 +13,7 @@ ARCH  ?= native
 # --- The floors -----------------------------------------------------------
 # The chapters, in the order in which they may use each other: the program of
 # chapter k is linked from the objects of floors 0 to k, and nothing else.
-CHAPTERS  := 1 2 3 4 5 6 7
+CHAPTERS  := 1 2 3 4 5 6 7 8
 chapter_1 := 01-rmsnorm
 chapter_2 := 02-conv1d
 chapter_3 := 03-discretization
@@ -21,21 +21,28 @@ chapter_4 := 04-selective-scan
 chapter_5 := 05-block
 chapter_6 := 06-full-model
 chapter_7 := 07-caching
+chapter_8 := 08-scaling
 
-floor_0 := error memory random clock file options provenance report
+floor_0 := error memory random clock file options provenance report measure
 floor_1 := rmsnorm
-floor_2 := silu conv1d
+floor_2 := exponential silu conv1d
 floor_3 := discretization
-floor_4 := scan scan_reference scan_cpu scan_parallel scan_tree
-floor_5 := matmul_$(if $(filter none,$(BLAS)),plain,blas) linear block
+floor_4 := scan scan_reference scan_ladder scan_cpu scan_parallel scan_tree \
+           scan_trial
+floor_5 := matmul_$(if $(filter none,$(BLAS)),plain,blas) matrix linear block \
+           machine
 floor_6 := json config config_json safetensors parameters model \
            initialization checkpoint embedded_model session tokenizer loss
 floor_7 := cache sampling generation
+floor_8 := attention attention_trial benchmark benchmark_ladder \
+           benchmark_threads benchmark_scaling benchmark_context \
+           benchmark_roofline benchmark_length benchmark_model \
+           benchmark_weights
 # Files that are not linked by the names above, and the floors they stand on.
 beside_4 := scan_operator
 beside_5 := matmul matmul_blas matmul_plain
 command := command_generate command_logits command_eval command_info \
-           command_init command_scan command_backends command
+           command_init command_scan command_backends command_bench command
 
 # --- How to compile -------------------------------------------------------
 SYSTEM  := $(shell uname -s)
@@ -44,6 +51,10 @@ MACHINE := $(shell uname -m)
 CFLAGS   ?= -O3 -g
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion
 STANDARD := -std=c11 -D_POSIX_C_SOURCE=200809L
+# a * b + c may become one instruction, and nobody looks at the flags that
+# floating-point arithmetic raises: loops with a bound in them become vectors.
+# What a number or a NaN means stays as it is.
+STANDARD += -ffp-contract=fast -fno-trapping-math
 INCLUDE  := -iquote src
 LIBS     := -lcjson -lm
 
@@ -129,7 +140,8 @@ upto_4  := $(upto_3) $(floor_4)
 upto_5  := $(upto_4) $(floor_5)
 upto_6  := $(upto_5) $(floor_6)
 upto_7  := $(upto_6) $(floor_7)
-library := $(upto_7)
+upto_8  := $(upto_7) $(floor_8)
+library := $(upto_8)
 
 all: $(BUILD)/libminimamba.a $(BUILD)/minimamba \
      $(foreach k,$(CHAPTERS),$(BUILD)/chapter$(k))
@@ -146,9 +158,24 @@ $(BUILD)/%.o: src/%.c $(BUILD)/flags
 	$(call say,cc,$<)
 	$(Q)$(COMPILE) -MMD -MP -c $< -o $@
 
+# The reference rounds every operation, as the official one does.
+$(BUILD)/scan_reference.o: CFLAGS += -ffp-contract=off
+
 # A measurement says how the program that made it was built.
 built_with := $(strip $(CFLAGS) $(TARGET))
 $(BUILD)/provenance.o: CPPFLAGS += -DBUILD_FLAGS='"$(built_with)"'
+
+# Its tables also say from which commit; a new one compiles this file alone.
+$(BUILD)/commit: always
+	@mkdir -p $(BUILD)
+	@{ [ -e .git ] && git describe --always --dirty 2>/dev/null || \
+	  echo unknown; } > $@.now
+	@cmp -s $@.now $@ && rm $@.now || mv $@.now $@
+
+$(BUILD)/command_bench.o: src/command_bench.c $(BUILD)/flags $(BUILD)/commit
+	$(call say,cc,$<)
+	$(Q)$(COMPILE) -DBUILD_COMMIT=\"$$(cat $(BUILD)/commit)\" \
+	  -MMD -MP -c $< -o $@
 
 # The default model, inside the program.
 EMBEDDED := chapters/06-full-model/kjv-mamba
@@ -190,21 +217,23 @@ $(eval $(call chapter_rules,4,$(upto_4)))
 $(eval $(call chapter_rules,5,$(upto_5)))
 $(eval $(call chapter_rules,6,$(upto_6)))
 $(eval $(call chapter_rules,7,$(upto_7)))
+$(eval $(call chapter_rules,8,$(upto_8)))
 
 # --- Tests ------------------------------------------------------------------
 # One file for one concept, under the chapter that it belongs to; tests_0 is the
 # ground floor's. A chapter's tests are linked from its own floors and what they
 # need of the test bench, which reads golden files, compares, and makes small
 # models; the last one's also from the command.
-tests_0 := error memory random options file provenance report
+tests_0 := error memory random options file provenance report measure
 tests_1 := rmsnorm
-tests_2 := silu conv1d
+tests_2 := exponential silu conv1d
 tests_3 := discretization
 tests_4 := scan
-tests_5 := linear block
+tests_5 := matrix linear block
 tests_6 := json config safetensors parameters initialization checkpoint model \
            session tokenizer loss hostile
-tests_7 := cache sampling generation allocation command
+tests_7 := cache sampling generation allocation
+tests_8 := attention benchmark command
 bench   := golden compare failing_memory scratch toy
 TESTS   := 0 $(CHAPTERS) book
 
@@ -240,7 +269,8 @@ $(eval $(call test_rules,3,$(upto_3)))
 $(eval $(call test_rules,4,$(upto_4)))
 $(eval $(call test_rules,5,$(upto_5)))
 $(eval $(call test_rules,6,$(upto_6)))
-$(eval $(call test_rules,7,$(upto_7) $(command)))
+$(eval $(call test_rules,7,$(upto_7)))
+$(eval $(call test_rules,8,$(upto_8) $(command)))
 
 # --- The weaver, and its tests ----------------------------------------------
 # It fills the book in from the code and from what the programs print.
@@ -301,7 +331,7 @@ found $(MINE)))))
 exercise$(1): $(BUILD)/exercises/$(if $(MINE),mine,exercise)$(1)
 	@ARGS="$$(ARGS)" sh tests/run.sh $$<
 endef
-tests_link_7 := $(command)
+tests_link_8 := $(command)
 exercises_of  = chapters/$(chapter_$(1))/exercises
 $(foreach k,$(CHAPTERS),$(eval $(call exercise_rules,$(k), \
   $(call exercises_of,$(k)),$(upto_$(k)),$(tests_link_$(k)))))
@@ -327,20 +357,28 @@ $(RUNS)/command.txt: docs/command.sh $(BUILD)/minimamba
 	@sh docs/command.sh $(BUILD)/minimamba > $@.part
 	@mv $@.part $@
 
+# What the benchmarks found is kept beside chapter 8: a full run on one machine.
+MEASURED := chapters/$(chapter_8)/measured
+$(RUNS)/bench.txt: $(MEASURED)/results.txt | $(RUNS)/chapter8.txt
+	@mkdir -p $(RUNS) $(BUILD)/figures
+	@cp $(MEASURED)/*.tsv $(BUILD)/figures
+	@cp $< $@
+
 # The pages of the book in their order; CHAPTER=3 asks for one alone.
 chapter_pages = $(wildcard $(patsubst %,chapters/$(chapter_$(1))/%, \
                   README.md exercises/answers.md))
 BOOK  := $(wildcard docs/preface.md) \
          $(foreach k,$(CHAPTERS),$(call chapter_pages,$(k))) \
          $(wildcard docs/notation.md docs/ground-floor.md docs/files.md \
-           docs/command-line.md)
+           docs/command-line.md docs/benchmarks.md)
 # What else is read in the repository, and quotes nothing.
 ASIDE := README.md $(wildcard docs/README.*.md docs/*/README.md) \
          $(wildcard tests/*/README.md)
 PAGES := $(if $(CHAPTER),$(call chapter_pages,$(CHAPTER)),$(BOOK))
 runs  := $(patsubst %,$(RUNS)/%.txt, \
            $(if $(CHAPTER),chapter$(CHAPTER), \
-             $(patsubst %,chapter%,$(CHAPTERS)) command))
+             $(patsubst %,chapter%,$(CHAPTERS))) \
+           $(if $(filter-out 8,$(CHAPTER)),,command bench))
 # MEASURE=1 measures anew: what needs a name that is no file is always made.
 ifeq ($(MEASURE),1)
 $(runs): measure-anew
@@ -381,7 +419,7 @@ pdf: weave
 # --- What a reader asks for --------------------------------------------------
 # A target that needs more than make sets it up first, and then starts make
 # anew, which finds what has come.
-.PHONY: setup tour run-tour test run-tests
+.PHONY: setup tour run-tour test run-tests plots run-plots measured
 again = @$(MAKE) --no-print-directory
 
 setup:
@@ -406,13 +444,29 @@ run-tour: all
 test: setup
 	$(again) run-tests
 
+plots: setup
+	$(again) run-plots
+
+run-plots: $(BUILD)/minimamba
+	@$(if $(filter file,$(origin OMP_WAIT_POLICY)),env -u OMP_WAIT_POLICY) \
+	  sh docs/plots.sh $(BUILD) $(if $(filter 1,$(QUICK)),--quick)
+
+# Replaces what chapter 8 shows by a run on this machine. Chapter 4 measures its
+# ladder itself.
+measured: setup
+	$(again) run-plots QUICK=
+	@mkdir -p $(MEASURED)
+	@cp $(BUILD)/plots/*.tsv $(BUILD)/plots/results.txt $(MEASURED)
+	@rm -f $(MEASURED)/ladder.tsv
+	$(again) weave figures MEASURE=1
+
 run-tests: $(foreach k,$(TESTS),$(BUILD)/tests/chapter$(k)) $(solutions)
 	@ARGS="$(ARGS)" sh tests/run.sh $^
 
 # --- What CI asks for --------------------------------------------------------
 # Each check stands for itself; `make check` sets up what they need, runs all.
-CHECKS := format floors book exercises builds sanitizers valgrind races arm64 \
-          mutants
+CHECKS := format floors book exercises plots floats builds sanitizers valgrind \
+          races arm64 mutants
 .PHONY: check run-checks mutants $(foreach c,$(CHECKS),check-$(c))
 
 check:
@@ -443,6 +497,14 @@ check-book: $(BUILD)/weaver $(runs)
 check-exercises: $(stubs)
 	@sh tests/check/exercises.sh $^
 
+# Every benchmark runs, and every figure can be drawn; times do not matter here.
+check-plots: $(BUILD)/minimamba
+	@sh docs/plots.sh $(BUILD) --quick
+
+# The exponentials of every float, against double precision.
+check-floats:
+	@sh tests/check/floats.sh $(BUILD)
+
 check-builds:
 	@sh tests/check/builds.sh $(BUILD)
 
@@ -472,6 +534,8 @@ help:
 	@echo 'make test4       the tests of one chapter (test0: the ground floor)'
 	@echo 'make exercise4   the chapter'\''s exercise: your code, its tests'
 	@echo '                 MINE=my/scan_cpu.c: its tests on your own file'
+	@echo 'make plots       run the benchmarks and draw them, in $(BUILD)/plots/'
+	@echo '                 (ten minutes; QUICK=1: one)'
 	@echo 'make book        the site and the EPUB, in $(BUILD)/book/'
 	@echo 'make pdf         the PDF'
 	@echo 'make weave       fill listings, outputs and values in (MEASURE=1:'

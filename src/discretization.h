@@ -31,6 +31,10 @@ Discretized discretize_mamba(double delta, double A, double B);
 // only where exp(x) is, below about -104.
 float softplus(float x);
 
+// softplus of n numbers, each in its place, by exponential(), for many at once:
+// within 4 units in the last place, or 2^-120; 0 below about -87.7.
+void softplus_in_place(float *x, size_t n);
+
 // The x > -infinity with softplus(x) = delta: delta + ln(1 - exp(-delta)), the
 // initial bias of dt_proj. Requires delta > 0.
 double softplus_inverse(double delta);

@@ -2,5 +2,5 @@
 
 void silu_in_place(float *x, size_t n) {
     for (size_t i = 0; i < n; i++)
-        x[i] = silu(x[i]);
+        x[i] = fast_silu(x[i]);
 }

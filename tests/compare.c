@@ -1,6 +1,7 @@
 #include "compare.h"
 
 #include <criterion/criterion.h>
+#include <float.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -27,6 +28,13 @@ void compare_number(const char *what, size_t i, double got, double wanted,
             "%s: number %zu: wanted %.9g, found %.9g: they differ by "
             "%.3g, the bound is %.3g",
             what, i, wanted, got, difference, bound);
+}
+
+double last_place(double x) {
+    // 24 significant bits, and nothing finer than the least number's.
+    int exponent = x == 0 ? FLT_MIN_EXP : ilogb(x) + 1;
+    return ldexp(1, (exponent < FLT_MIN_EXP ? FLT_MIN_EXP : exponent) -
+                        FLT_MANT_DIG);
 }
 
 static double bound_of(Tolerance tolerance, double wanted) {
@@ -120,6 +128,19 @@ float *random_magnitudes(Random *random, size_t count, double scale) {
     for (size_t i = 0; i < count; i++) {
         double size = scale * pow(10, random_uniform(random, -3, 3));
         numbers[i] = (float)(random_bits(random) & 1 ? size : -size);
+    }
+    return numbers;
+}
+
+float *floats_of_all_sizes(size_t *count) {
+    const uint32_t stride = 9973;
+    float *numbers = new_floats(UINT32_MAX / stride + 1);
+    *count = 0;
+    for (uint64_t bits = 0; bits <= UINT32_MAX; bits += stride) {
+        uint32_t low = (uint32_t)bits;
+        memcpy(&numbers[*count], &low, sizeof low);
+        if (isfinite(numbers[*count]))
+            ++*count;
     }
     return numbers;
 }

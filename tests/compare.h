@@ -21,6 +21,10 @@ typedef struct {
 void compare_number(const char *what, size_t i, double got, double wanted,
                     double bound);
 
+// The distance between neighbouring float32 numbers where x is: the unit in its
+// last place.
+double last_place(double x);
+
 // count numbers. On failure the test ends, and the message has what, the index,
 // both numbers and the bound.
 void compare(const char *what, const float *got, const float *wanted,
@@ -57,6 +61,9 @@ float *copy_floats(const float *numbers, size_t count);
 float *random_floats(Random *random, size_t count, double low, double high);
 // Either sign, and any size from 1e-3 to 1e3 times the scale.
 float *random_magnitudes(Random *random, size_t count, double scale);
+
+// Floats of all sizes, one of 9973 by their bits, without infinity and NaN.
+float *floats_of_all_sizes(size_t *count);
 
 // A whole number, uniform from least to most.
 size_t random_count(Random *random, size_t least, size_t most);

@@ -112,15 +112,20 @@ static void convolve_in_double(const Case *c, double *y, double *scale) {
         }
 }
 
+static void check_formula(const Case *c) {
+    size_t count = c->length * c->channels;
+    double *wanted = new_doubles(count), *scale = new_doubles(count);
+    convolve_in_double(c, wanted, scale);
+    compare_scaled(c->name, c->y, wanted, scale, count,
+                   (Tolerance){.relative = 1e-6});
+    free(wanted), free(scale);
+}
+
 Test(conv1d, is_its_formula) {
     for (uint64_t seed = 0; seed < 500; seed++) {
         Case c = random_case(seed);
-        size_t count = c.length * c.channels;
-        double *wanted = new_doubles(count), *scale = new_doubles(count);
-        convolve_in_double(&c, wanted, scale);
-        compare_scaled(c.name, c.y, wanted, scale, count,
-                       (Tolerance){.relative = 1e-6});
-        free(wanted), free(scale), free_case(&c);
+        check_formula(&c);
+        free_case(&c);
     }
 }
 
@@ -200,6 +205,48 @@ Test(conv1d, single_steps_change_no_bit) {
             ends[t] = t + 1;
         check_cuts(&c, ends, c.length);
         free_case(&c);
+    }
+}
+
+// --- Blocks and threads ------------------------------------------------------
+
+// Channels around one and two blocks of 64, and taps around one and two groups
+// of four, for each length.
+Test(conv1d, is_its_formula_at_the_edges_of_blocks) {
+    static const size_t channels[] = {1,  15, 16, 17,  63,  64,
+                                      65, 80, 96, 127, 128, 129};
+    uint64_t seed = 1000;
+    for (size_t i = 0; i < sizeof channels / sizeof *channels; i++)
+        for (size_t d_conv = 1; d_conv <= 9; d_conv++)
+            for (size_t length = 0; length <= 10; length++) {
+                Case c = new_case(seed++, length, channels[i], d_conv);
+                check_formula(&c);
+                check_cuts(&c, (size_t[]){length / 2, length}, 2);
+                free_case(&c);
+            }
+}
+
+// Calls large enough for several threads: the same bits with any number of
+// them, and in pieces, the short ones of which one thread does.
+Test(conv1d, threads_change_no_bit) {
+    static const size_t channels[] = {64, 129, 200, 320, 512};
+    for (uint64_t seed = 0; seed < 5; seed++) {
+        use_threads(1);
+        Case c = new_case(seed, 1100, channels[seed], 2 + seed);
+        check_formula(&c);
+        size_t count = c.length * c.channels;
+        float *y = copy_floats(c.y, count);
+        float *state = copy_floats(c.state_after, (c.d_conv - 1) * c.channels);
+        for (int threads = 2; threads <= 5; threads++) {
+            use_threads(threads);
+            run_whole(&c);
+            compare_bits(label("%s: %d threads", c.name, threads).text, c.y, y,
+                         count);
+            compare_bits("state", c.state_after, state,
+                         (c.d_conv - 1) * c.channels);
+        }
+        check_cuts(&c, (size_t[]){1, 50, 51, 100, 1100}, 5);
+        free(y), free(state), free_case(&c);
     }
 }
 

@@ -225,6 +225,80 @@ Test(discretization, softplus_rises_and_is_positive) {
     }
 }
 
+// --- softplus of many --------------------------------------------------------
+
+// What the header states: 4 units in the last place, or 2^-120.
+static void check_fast_softplus(size_t i, float got, float x) {
+    double wanted = softplus_in_double(x);
+    compare_number(label("softplus of %.9g", x).text, i, got, wanted,
+                   fmax(4 * last_place(wanted), 0x1p-120));
+}
+
+Test(discretization, softplus_in_place_at_all_sizes) {
+    size_t n;
+    float *x = floats_of_all_sizes(&n), *y = copy_floats(x, n);
+    softplus_in_place(y, n);
+    for (size_t i = 0; i < n; i++)
+        check_fast_softplus(i, y[i], x[i]);
+    free(x), free(y);
+}
+
+// The official values, all in one array.
+Test(discretization, softplus_in_place_golden) {
+    Golden golden;
+    golden_open(&golden, "discretization");
+    size_t n = golden_size(&golden, "softplus_x", 0);
+    const double *x = golden_doubles(&golden, "softplus_x");
+    const double *wanted = golden_doubles(&golden, "softplus_y");
+    float *y = new_floats(n);
+    for (size_t i = 0; i < n; i++)
+        y[i] = (float)x[i];
+    softplus_in_place(y, n);
+    for (size_t i = 0; i < n; i++)
+        compare_number(label("softplus(%g)", x[i]).text, i, y[i], wanted[i],
+                       fmax(1e-6 * wanted[i], 0x1p-120));
+    free(y);
+    golden_close(&golden);
+}
+
+Test(discretization, softplus_in_place_extremes) {
+    float x[] = {0,   89,  1000,  FLT_MAX,  INFINITY,
+                 NAN, -88, -1000, -FLT_MAX, -INFINITY};
+    softplus_in_place(x, sizeof x / sizeof *x);
+    compare_number("softplus(0)", 0, x[0], log(2), 1.5e-7);
+    const float large[] = {89, 1000, FLT_MAX, INFINITY}, none[4] = {0};
+    compare_bits("large", &x[1], large, 4);
+    cr_assert(isnan(x[5]));
+    compare_bits("small", &x[6], none, 4);
+}
+
+// The same value in a vector and among what is left over, and nothing behind
+// the n numbers is touched.
+Test(discretization, softplus_in_place_is_the_same_for_each) {
+    Random random = random_from_seed(8);
+    for (size_t n = 0; n <= 70; n++) {
+        float *x = random_floats(&random, n + 1, -30, 30);
+        float *before = copy_floats(x, n + 1);
+        softplus_in_place(x, n);
+        for (size_t i = 0; i < n; i++) {
+            check_fast_softplus(i, x[i], before[i]);
+            softplus_in_place(&before[i], 1);
+        }
+        compare_bits(label("each alone of %zu", n).text, x, before, n + 1);
+        free(x), free(before);
+    }
+}
+
+// softplus(x) - softplus(-x) = x.
+Test(discretization, softplus_in_place_mirrored) {
+    for (float x = 0; x < 100; x += 0.0625f) {
+        float both[] = {x, -x};
+        softplus_in_place(both, 2);
+        compare_number(label("x = %g", x).text, 0, (double)both[0] - both[1], x,
+                       6e-7 * fmax(1, x));
+    }
+}
+
 // --- Its inverse -------------------------------------------------------------
 
 Test(discretization, softplus_inverse_is_the_inverse) {

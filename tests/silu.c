@@ -69,16 +69,67 @@ Test(silu, minus_its_mirror_image_is_x) {
                        (double)silu(x) - (double)silu(-x), x, 1e-6 * x);
 }
 
+// --- Many at once ------------------------------------------------------------
+
+// What the header states: 4 units in the last place, or 2^-120.
+static void check_fast(const char *what, size_t i, float got, float x) {
+    double wanted = silu_in_double(x);
+    compare_number(label("%s of %.9g", what, x).text, i, got, wanted,
+                   fmax(4 * last_place(wanted), 0x1p-120));
+}
+
+// In an array and alone.
+Test(silu, fast_at_all_sizes) {
+    size_t n;
+    float *x = floats_of_all_sizes(&n), *y = copy_floats(x, n);
+    silu_in_place(y, n);
+    for (size_t i = 0; i < n; i++) {
+        check_fast("in place", i, y[i], x[i]);
+        check_fast("fast_silu", i, fast_silu(x[i]), x[i]);
+    }
+    free(x), free(y);
+}
+
+Test(silu, fast_extremes) {
+    float x[] = {0,        -0.0f, 50,    FLT_MAX,   -FLT_MAX,
+                 INFINITY, NAN,   -1000, -INFINITY, -NAN};
+    const float wanted[] = {0, -0.0f, 50, FLT_MAX, -0.0f, INFINITY};
+    silu_in_place(x, sizeof x / sizeof *x);
+    compare_bits("extremes", x, wanted, 6);
+    cr_assert_eq(x[7], 0);
+    // Infinity by infinity: NaN, as silu() has it.
+    cr_assert(isnan(x[6]) && isnan(x[8]) && isnan(x[9]));
+    cr_assert(isnan(silu(-INFINITY)));
+}
+
+// Vectors of any width take some of the numbers, the rest go one by one: the
+// value must not show which. Nothing behind the n numbers is touched.
 Test(silu, in_place_is_the_same_for_each) {
     Random random = random_from_seed(2);
-    for (size_t n = 0; n < 70; n++) {
-        float *x = random_floats(&random, n + 1, -5, 5);
+    for (size_t n = 0; n <= 70; n++) {
+        float *x = random_floats(&random, n + 1, -20, 20);
         float *before = copy_floats(x, n + 1);
         silu_in_place(x, n);
-        for (size_t i = 0; i < n; i++)
-            compare_number("in place", i, x[i], silu_in_double(before[i]),
-                           1e-6);
-        compare_bits("what stands behind", &x[n], &before[n], 1);
+        for (size_t i = 0; i < n; i++) {
+            check_fast("in place", i, x[i], before[i]);
+            silu_in_place(&before[i], 1);
+        }
+        compare_bits(label("each alone of %zu", n).text, x, before, n + 1);
         free(x), free(before);
+    }
+}
+
+// A NaN leaves its neighbours alone.
+Test(silu, nan_stays_in_its_place) {
+    enum { N = 37 };
+    for (size_t place = 0; place < N; place++) {
+        float x[N], clean[N];
+        for (size_t i = 0; i < N; i++)
+            x[i] = clean[i] = (float)i / 4 - 5;
+        x[place] = NAN;
+        silu_in_place(x, N), silu_in_place(clean, N);
+        cr_assert(isnan(x[place]), "wanted NaN at %zu", place);
+        x[place] = clean[place];
+        compare_bits(label("beside NaN at %zu", place).text, x, clean, N);
     }
 }

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "conv1d.h"
+#include "measure.h"
+#include "memory.h"
 #include "options.h"
 #include "random.h"
 #include "report.h"
@@ -655,6 +657,31 @@ static void silu_extremes(void) {
     value("exp-finite-up-to", log(FLT_MAX), 6);
 }
 
+// The distance between a number and the next float32: the unit in its last
+// place, of 24.
+static double last_place(double x) {
+    return ldexp(1, ilogb(x) - 23);
+}
+
+// The largest errors for x from -80 to 80, against double precision.
+static bool fast_silu_errors(Error *err) {
+    section("fast-silu", "SiLU for many numbers at once");
+    double most = 0, most_fast = 0;
+    for (int i = -80 * 256; i <= 80 * 256; i++) {
+        if (i == 0)
+            continue;  // exactly 0 in both
+        double x = i / 256.0, truth = x / (1 + exp(-x));
+        double error = fabs((double)silu((float)x) - truth);
+        double error_fast = fabs((double)fast_silu((float)x) - truth);
+        most = larger(most, error / last_place(truth));
+        most_fast = larger(most_fast, error_fast / last_place(truth));
+    }
+    printf("Errors in units in the last place: the distance between a float32\n"
+           "and the next.\n\n");
+    return check_below("Largest error of silu()", most, 3, err) &&
+           check_below("Largest error of fast_silu()", most_fast, 4, err);
+}
+
 static bool write_silu(const Arguments *args, Error *err) {
     Table table;
     if (!table_begin(&table, args->tsv, "silu.tsv",
@@ -667,6 +694,199 @@ static bool write_silu(const Arguments *args, Error *err) {
         table_row(&table, row, 5);
     }
     return table_end(&table, err);
+}
+
+// --- Many at once -----------------------------------------------------------
+
+// A layer of mamba-130m, and some tokens.
+enum { LAYER = 1536, TOKENS_TIMED = 128 };
+
+// What is timed: one channel's taps and a bias for each channel, and a line of
+// inputs whose first K-1 rows are the state.
+typedef struct {
+    size_t d_conv;
+    float *line;    // (K-1+L, D)
+    float *weight;  // (D, K)
+    float *bias;    // (D)
+    float *state;   // (K-1, D)
+    float *y;       // (L, D)
+} Layer;
+
+static void layer_free(Layer *layer) {
+    release(layer->line), release(layer->weight), release(layer->bias);
+    release(layer->state), release(layer->y);
+}
+
+static bool layer_new(Layer *layer, size_t d_conv, Error *err) {
+    size_t kept = (d_conv - 1) * LAYER, inputs = TOKENS_TIMED * LAYER;
+    *layer = (Layer){
+        .d_conv = d_conv,
+        .line = allocate(kept + inputs, sizeof(float), "inputs", err),
+        .weight = allocate(LAYER * d_conv, sizeof(float), "taps", err),
+        .bias = allocate(LAYER, sizeof(float), "a bias", err),
+        .state = allocate(kept, sizeof(float), "a state", err),
+        .y = allocate(inputs, sizeof(float), "outputs", err),
+    };
+    if (!layer->line || !layer->weight || !layer->bias || !layer->state ||
+        !layer->y) {
+        layer_free(layer);
+        return false;
+    }
+    fill_uniform(layer->line, kept + inputs, -4, 4);
+    fill_uniform(layer->weight, LAYER * d_conv, -1, 1);
+    fill_uniform(layer->bias, LAYER, -1, 1);
+    return true;
+}
+
+// The formula in three loops. Where the state's rows stand before the inputs',
+// as one line, the window of token t begins at row t.
+static void three_loops(float *restrict y, const float *line,
+                        const float *weight, const float *bias, size_t length,
+                        size_t channels, size_t d_conv) {
+    for (size_t t = 0; t < length; t++)
+        for (size_t d = 0; d < channels; d++) {
+            float sum = bias[d];
+            for (size_t k = 0; k < d_conv; k++)
+                sum += weight[d * d_conv + k] * line[(t + k) * channels + d];
+            y[t * channels + d] = sum;
+        }
+}
+
+// The same with the loop over channels innermost.
+static void channels_innermost(float *restrict y, const float *line,
+                               const float *weight, const float *bias,
+                               size_t length, size_t channels, size_t d_conv) {
+    for (size_t t = 0; t < length; t++) {
+        float *out = y + t * channels;
+        for (size_t d = 0; d < channels; d++)
+            out[d] = bias[d];
+        for (size_t k = 0; k < d_conv; k++) {
+            const float *in = line + (t + k) * channels;
+            for (size_t d = 0; d < channels; d++)
+                out[d] += weight[d * d_conv + k] * in[d];
+        }
+    }
+}
+
+static bool run_three_loops(void *context, Error *err) {
+    const Layer *layer = context;
+    (void)err;
+    three_loops(layer->y, layer->line, layer->weight, layer->bias, TOKENS_TIMED,
+                LAYER, layer->d_conv);
+    return true;
+}
+
+static bool run_channels_innermost(void *context, Error *err) {
+    const Layer *layer = context;
+    (void)err;
+    channels_innermost(layer->y, layer->line, layer->weight, layer->bias,
+                       TOKENS_TIMED, LAYER, layer->d_conv);
+    return true;
+}
+
+static bool run_conv1d(void *context, Error *err) {
+    const Layer *layer = context;
+    size_t kept = (layer->d_conv - 1) * LAYER;
+    (void)err;
+    memcpy(layer->state, layer->line, kept * sizeof *layer->state);
+    conv1d(layer->y, layer->line + kept, layer->weight, layer->bias,
+           layer->state, TOKENS_TIMED, LAYER, layer->d_conv);
+    return true;
+}
+
+// SiLU of the inputs, one after the other by libm's exponential.
+static bool run_silu(void *context, Error *err) {
+    const Layer *layer = context;
+    (void)err;
+    for (size_t i = 0; i < TOKENS_TIMED * LAYER; i++)
+        layer->y[i] = silu(layer->line[i]);
+    return true;
+}
+
+static bool run_silu_in_place(void *context, Error *err) {
+    const Layer *layer = context;
+    (void)err;
+    memcpy(layer->y, layer->line, TOKENS_TIMED * LAYER * sizeof *layer->y);
+    silu_in_place(layer->y, TOKENS_TIMED * LAYER);
+    return true;
+}
+
+// The largest difference of what two works leave in y, relative to 1 or to the
+// number itself where that is larger.
+static bool differ_below(const char *what, const Layer *layer, const Work *a,
+                         const Work *b, double bound, Error *err) {
+    size_t n = TOKENS_TIMED * LAYER;
+    float *first = allocate(n, sizeof *first, "outputs", err);
+    if (!first)
+        return false;
+    double most = 0;
+    bool ok = a->run(a->context, err);
+    memcpy(first, layer->y, n * sizeof *first);
+    ok = ok && b->run(b->context, err);
+    for (size_t i = 0; i < n; i++) {
+        double size = larger(1, fabs(first[i]));
+        most = larger(most, fabs((double)first[i] - layer->y[i]) / size);
+    }
+    release(first);
+    return ok && check_below(what, most, bound, err);
+}
+
+// A line for each of n works: nanoseconds for one output.
+static void print_times(const char *what, const Timing *timings,
+                        const char *const *names, size_t n) {
+    double each = 1e9 / (TOKENS_TIMED * LAYER);
+    printf("\n%-26s   median     least      most\n", what);
+    for (size_t i = 0; i < n; i++)
+        printf("  %-24s%9.3f%10.3f%10.3f\n", names[i], each * timings[i].median,
+               each * timings[i].least, each * timings[i].most);
+    printf("\n");
+}
+
+// All take turns.
+static bool time_layer(Layer *layer, Error *err) {
+    enum { CONVOLUTIONS = 3, WORKS = 5 };
+    static const char *const names[WORKS] = {
+        "three loops", "channels innermost", "conv1d()", "silu(), one by one",
+        "silu_in_place()"};
+    const Work works[WORKS] = {{run_three_loops, layer},
+                               {run_channels_innermost, layer},
+                               {run_conv1d, layer},
+                               {run_silu, layer},
+                               {run_silu_in_place, layer}};
+    const double seconds = 0.2;
+    Timing times[WORKS];
+    if (!differ_below("Three loops and channels innermost", layer, &works[0],
+                      &works[1], 1e-5, err) ||
+        !differ_below("Three loops and conv1d()", layer, &works[0], &works[2],
+                      1e-5, err) ||
+        !measure(times, works, WORKS, seconds, err))
+        return false;
+    print_times("nanoseconds for one y_t,d:", times, names, CONVOLUTIONS);
+    value("innermost-gain", times[0].median / times[1].median, 2);
+    value("conv1d-gain", times[0].median / times[2].median, 2);
+    printf("\n");
+    if (!differ_below("silu() and silu_in_place()", layer, &works[3], &works[4],
+                      1e-6, err))
+        return false;
+    print_times("nanoseconds for one SiLU:", times + CONVOLUTIONS,
+                names + CONVOLUTIONS, WORKS - CONVOLUTIONS);
+    value("silu-gain", times[3].median / times[4].median, 2);
+    return true;
+}
+
+static bool many_at_once(const Arguments *args, Error *err) {
+    Layer layer;
+    if (!layer_new(&layer, args->d_conv, err))
+        return false;
+    section_measured("many-at-once", "Many channels at once");
+    printf("%d tokens of %d channels, K = %zu, in one thread. The largest\n"
+           "differences:\n\n",
+           TOKENS_TIMED, LAYER, args->d_conv);
+    size_t threads = threads_use(1);
+    bool ok = time_layer(&layer, err);
+    threads_use(threads);
+    layer_free(&layer);
+    return ok;
 }
 
 // --- The command line -------------------------------------------------------
@@ -731,7 +951,8 @@ int main(int argc, char **argv) {
         one_call_alone(&args);
         explain_silu();
         silu_extremes();
-        ok = write_silu(&args, &err);
+        ok = fast_silu_errors(&err) && write_silu(&args, &err) &&
+             many_at_once(&args, &err);
     }
     return report_end("chapter2", ok, &err);
 }

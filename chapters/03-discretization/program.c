@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "discretization.h"
+#include "measure.h"
 #include "options.h"
 #include "random.h"
 #include "report.h"
@@ -526,6 +527,91 @@ static void explain_softplus(void) {
         "without adding 1, keeps the small steps, until exp(s) is 0 itself.\n");
 }
 
+// --- Softplus of many numbers -----------------------------------------------
+
+// ln(1 + e) by the first terms of two series: of e, and of s = e / (2 + e).
+static double series_in_e(double e, int terms) {
+    double sum = 0, power = e;
+    for (int k = 1; k <= terms; k++, power *= -e)
+        sum += power / k;
+    return sum;
+}
+
+static double series_in_s(double e, int terms) {
+    double s = e / (2 + e), sum = 0, power = s;
+    for (int k = 0; k < terms; k++, power *= s * s)
+        sum += 2 * power / (2 * k + 1);
+    return sum;
+}
+
+// The largest error of a softplus for s from -80 to 80, in units in the last
+// place of float32: in distances between a number and the next.
+static double softplus_error(void (*many)(float *x, size_t n)) {
+    double most = 0;
+    for (int i = -80 * 256; i <= 80 * 256; i++) {
+        float x = (float)i / 256, found = x;
+        double truth = (x > 0 ? (double)x : 0) + log1p(exp(-fabs(x)));
+        many(&found, 1);
+        most = larger(most, fabs(found - truth) / ldexp(1, ilogb(truth) - 23));
+    }
+    return most;
+}
+
+static void one_by_one(float *x, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        x[i] = softplus(x[i]);
+}
+
+static bool softplus_of_many(Error *err) {
+    section("softplus-of-many", "Softplus without a function of libm");
+    printf("ln(1 + e) by the first terms of two series, for e = 1:\n\n"
+           " terms      in e    error  in e/(2+e)    error\n");
+    for (int terms = 1; terms <= 6; terms++) {
+        double in_e = series_in_e(1, terms), in_s = series_in_s(1, terms);
+        printf("%6d%10.6f%9.1e%12.6f%9.1e\n", terms, in_e, fabs(in_e - log(2)),
+               in_s, fabs(in_s - log(2)));
+    }
+    printf("\nErrors in units in the last place of float32, the distance\n"
+           "between a number and the next, for s from -80 to 80:\n\n");
+    return check_below("Largest error of softplus()",
+                       softplus_error(one_by_one), 2, err) &&
+           check_below("Largest error of softplus_in_place()",
+                       softplus_error(softplus_in_place), 4, err);
+}
+
+// As many as mamba-130m has channels in a layer.
+enum { MANY = 1536 };
+
+// The numbers to take softplus of, and room for it.
+typedef struct {
+    float x[MANY], y[MANY];
+    void (*many)(float *x, size_t n);
+} Timed;
+
+static bool run_timed(void *context, Error *err) {
+    Timed *timed = context;
+    (void)err;
+    memcpy(timed->y, timed->x, sizeof timed->x);
+    timed->many(timed->y, MANY);
+    return true;
+}
+
+static bool softplus_measured(Error *err) {
+    const double seconds = 0.1;
+    Timed slow = {.many = one_by_one}, fast = {.many = softplus_in_place};
+    const Work works[] = {{run_timed, &slow}, {run_timed, &fast}};
+    Timing timings[2];
+    section_measured("softplus-time", "Softplus one by one, and many at once");
+    fill_uniform(slow.x, MANY, -8, 8);
+    fill_uniform(fast.x, MANY, -8, 8);
+    if (!measure(timings, works, 2, seconds, err))
+        return false;
+    value("nanoseconds-softplus", 1e9 * timings[0].median / MANY, 2);
+    value("nanoseconds-softplus-in-place", 1e9 * timings[1].median / MANY, 2);
+    value("softplus-gain", timings[0].median / timings[1].median, 2);
+    return true;
+}
+
 // --- The inverse of softplus ------------------------------------------------
 
 static float naive_inverse(float delta) {
@@ -1032,6 +1118,9 @@ int main(int argc, char **argv) {
     if (ok) {
         mixture_error(&args);
         explain_softplus();
+        ok = softplus_of_many(&err) && softplus_measured(&err);
+    }
+    if (ok) {
         inverse();
         learn_A();
         A_log_extremes();
