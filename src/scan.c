@@ -26,10 +26,13 @@ static const ScanBackend double_precision = {
     scan_double_workspace, scan_double};
 static const ScanBackend cpu = {
     "cpu", "sequential in time, fused, threads over channels", always_usable,
-    no_workspace, scan_cpu};
+    scan_cpu_workspace, scan_cpu};
 static const ScanBackend parallel = {
     "parallel", "chunks of time at once, joined by their carries",
     always_usable, scan_parallel_workspace, scan_parallel};
+static const ScanBackend automatic = {
+    "auto", "cpu, or parallel where channels are too few", always_usable,
+    scan_auto_workspace, scan_auto};
 static const ScanBackend tree = {
     "tree", "the work-efficient tree of chapter 4, one thread", always_usable,
     scan_tree_workspace, scan_tree};
@@ -42,7 +45,7 @@ static const ScanBackend cuda = {"cuda", "on an NVIDIA GPU", cuda_usable, NULL,
                                  NULL};
 
 const ScanBackend *const scan_backends[] = {
-    &reference, &double_precision, &cpu, &parallel, &tree, &cuda};
+    &automatic, &cpu, &parallel, &reference, &double_precision, &tree, &cuda};
 const size_t n_scan_backends = sizeof scan_backends / sizeof *scan_backends;
 
 // Lists the names of the backends that can run here.

@@ -32,8 +32,9 @@ typedef struct {
 
 // One way to compute a scan. The names are "reference" (the formula, in
 // float32), "double" (the same in double precision, rounded at the end), "cpu"
-// (sequential, fused, threaded over channels), "parallel" (chunked in time) and
-// "tree" (the work-efficient tree of chapter 4).
+// (sequential, fused, threaded over channels), "parallel" (chunked in time),
+// "auto" (one of the last two, by shape and machine) and "tree" (the
+// work-efficient tree of chapter 4).
 typedef struct {
     const char *name;
     const char *summary;

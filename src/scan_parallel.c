@@ -1,13 +1,20 @@
 #include "scan_parallel.h"
 
-#include <math.h>
+#include <string.h>
 
+#include "exponential.h"
 #include "scan_cpu.h"
 #include "scan_operator.h"
 
-// Chunks of at least LEAST_CHUNK steps, and at most MOST_CHUNKS of them: enough
-// for many threads, and a workspace that does not grow with the length.
-enum { LEAST_CHUNK = 64, MOST_CHUNKS = 64 };
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+// Chunks of at least LEAST_CHUNK steps, and at most MOST_CHUNKS of them. Few
+// and long is better than many and short: most of what a chunk inherits has
+// faded before its end, and need not be added. How much is left is looked at
+// every TILE steps.
+enum { TILE = 64, LEAST_CHUNK = 8 * TILE, MOST_CHUNKS = 8 };
 
 static size_t chunk_length(size_t length) {
     size_t steps = (length + MOST_CHUNKS - 1) / MOST_CHUNKS;
@@ -19,108 +26,234 @@ static size_t chunk_count(size_t length) {
     return (length + steps - 1) / steps;
 }
 
-// Every chunk's summary and then the state it starts from, for each state of
-// each channel.
+// What is known of one strip in one chunk; rows are as in a ScanStrip.
 typedef struct {
-    size_t chunks, steps;
-    ScanElement *summary;  // (batch, chunks, d_inner, N)
-    float *start;          // (batch, chunks, d_inner, N)
-} Chunks;
+    ScanSpan span;
+    ScanStrip strip;  // h: the state after the chunk, then the one before it
+    float *total;     // (SCAN_STRIP): the sum of Delta
+} Chunk;
 
-static size_t state_count(const Scan *scan) {
-    return scan->batch * chunk_count(scan->length) * scan->d_inner *
-           scan->d_state;
+// Numbers of room for a chunk, and for all of them.
+static size_t chunk_room(const Scan *scan) {
+    return scan_strip_count(scan) + SCAN_STRIP;
+}
+
+static size_t all_chunks(const Scan *scan) {
+    return scan->batch * scan_strips(scan) * chunk_count(scan->length);
 }
 
 size_t scan_parallel_workspace(const Scan *scan) {
-    return state_count(scan) * (sizeof(ScanElement) + sizeof(float));
+    return SCAN_ALIGNMENT + all_chunks(scan) * chunk_room(scan) * sizeof(float);
 }
 
-// Where chunk c of sequence b keeps what it knows of channel d, state 0.
-static size_t chunk_index(const Scan *scan, const Chunks *chunks, size_t b,
-                          size_t c, size_t d) {
-    return ((b * chunks->chunks + c) * scan->d_inner + d) * scan->d_state;
+// Chunk i of all: the chunks of a strip follow each other.
+static Chunk chunk_at(const Scan *scan, float *rooms, size_t i) {
+    size_t chunks = chunk_count(scan->length), strips = scan_strips(scan);
+    size_t steps = chunk_length(scan->length), c = i % chunks;
+    float *room = rooms + i * chunk_room(scan);
+    Chunk chunk = {
+        .span = scan_strip(scan, i / chunks / strips, i / chunks % strips),
+        .strip = {.A = room, .h = room + scan->d_state * SCAN_STRIP},
+        .total = room + scan_strip_count(scan)};
+    size_t end = (c + 1) * steps;
+    chunk.span.t_begin = c * steps;
+    chunk.span.t_end = end < scan->length ? end : scan->length;
+    return chunk;
 }
 
-// Strip s of chunk c of sequence b.
-static ScanSpan chunk_span(const Scan *scan, const Chunks *chunks, size_t b,
-                           size_t c, size_t s) {
-    ScanSpan span = scan_strip(scan, b, s);
-    size_t end = (c + 1) * chunks->steps;
-    span.t_begin = c * chunks->steps;
-    span.t_end = end < scan->length ? end : scan->length;
+static float *sequence_states(const Scan *scan, const Chunk *chunk) {
+    return scan->h + chunk->span.b * scan->d_inner * scan->d_state;
+}
+
+// --- The first pass ---------------------------------------------------------
+
+// Sums of Delta in each lane, from the span's first step to each of them.
+// `total` is the sum before, and becomes the sum after.
+static void sum_delta(const Scan *scan, ScanSpan span,
+                      float (*restrict sums)[SCAN_STRIP],
+                      float *restrict total) {
+    size_t width = span.d_end - span.d_begin;
+    float own[SCAN_STRIP] = {0};
+    for (size_t t = span.t_begin; t < span.t_end; t++) {
+        size_t row = span.b * scan->length + t, s = t - span.t_begin;
+        const float *delta = scan->delta + row * scan->d_inner + span.d_begin;
+        for (size_t j = 0; j < SCAN_STRIP; j++) {
+            own[j] += j < width ? delta[j] : 0;
+            sums[s][j] = total[j] + own[j];
+        }
+    }
+    for (size_t j = 0; j < SCAN_STRIP; j++)
+        total[j] += own[j];
+}
+
+// The steps of the span from t on that fit one tile.
+static ScanSpan tile_of(ScanSpan span, size_t t) {
+    span.t_begin = t;
+    span.t_end = t + TILE < span.t_end ? t + TILE : span.t_end;
     return span;
 }
 
-// The steps of one span joined into one map for each state: a is the product of
-// all exp(Delta_t A), b the state that the span would reach from h = 0.
-static void summarise(const Scan *scan, ScanSpan span, ScanElement *summary) {
-    const size_t N = scan->d_state;
-    for (size_t d = span.d_begin; d < span.d_end; d++, summary += N) {
-        const float *A = scan->A + d * N;
-        for (size_t n = 0; n < N; n++)
-            summary[n] = (ScanElement){.a = 1, .b = 0};
-        for (size_t t = span.t_begin; t < span.t_end; t++) {
-            size_t row = span.b * scan->length + t;
-            float delta = scan->delta[row * scan->d_inner + d];
-            float delta_u = delta * scan->u[row * scan->d_inner + d];
-            for (size_t n = 0; n < N; n++) {
-                ScanElement step = {.a = expf(delta * A[n]),
-                                    .b = delta_u * scan->B[row * N + n]};
-                summary[n] = scan_join(summary[n], step);
-            }
+// A chunk by itself: the first from the caller's state, the others from 0.
+static void scan_chunk(const Scan *scan, const Chunk *chunk) {
+    ScanSpan span = chunk->span;
+    float sums[TILE][SCAN_STRIP];
+    scan_strip_begin(scan, span, sequence_states(scan, chunk), chunk->strip.A);
+    if (span.t_begin > 0)
+        memset(chunk->strip.h, 0, scan->d_state * SCAN_STRIP * sizeof(float));
+    scan_cpu_span(scan, span, chunk->strip);
+    memset(chunk->total, 0, SCAN_STRIP * sizeof(float));
+    for (size_t t = span.t_begin; t < span.t_end; t += TILE)
+        sum_delta(scan, tile_of(span, t), sums, chunk->total);
+}
+
+// --- The second -------------------------------------------------------------
+
+// What a chunk does to number i of its strip's state: h -> a h + b, where a is
+// the product of all exp(Delta A), that is exp of A times their sum.
+static ScanElement chunk_map(const Chunk *chunk, size_t i) {
+    float sum = chunk->total[i % SCAN_STRIP];
+    return (ScanElement){.a = power_of_two(sum * chunk->strip.A[i]),
+                         .b = chunk->strip.h[i]};
+}
+
+// Along the chunks of one strip, the first of which is chunk `first` of all:
+// each gets the state it should have started from, the caller the last one.
+static void carry(const Scan *scan, float *rooms, size_t first) {
+    const size_t count = scan->d_state * SCAN_STRIP;
+    size_t chunks = chunk_count(scan->length);
+    Chunk begin = chunk_at(scan, rooms, first);
+    float *state = begin.strip.h;  // what the first chunk left is right
+    for (size_t c = 1; c < chunks; c++) {
+        Chunk chunk = chunk_at(scan, rooms, first + c);
+        for (size_t i = 0; i < count; i++) {
+            ScanElement map = chunk_map(&chunk, i);
+            chunk.strip.h[i] = state[i];
+            state[i] = map.a * state[i] + map.b;
         }
+    }
+    scan_strip_end(scan, begin.span, begin.strip,
+                   sequence_states(scan, &begin));
+}
+
+// --- The third --------------------------------------------------------------
+
+// Is anything left of row n of the first state, once Delta has summed up to
+// this? Of a state that is no number, always.
+static bool is_left(const float *restrict h, const float *restrict A,
+                    const float *restrict sum) {
+    int left = 0;
+    for (size_t j = 0; j < SCAN_STRIP; j++)
+        left |= power_of_two(sum[j] * A[j]) * h[j] != 0;
+    return left;
+}
+
+// y_t += C_t exp(A (Delta_1 + ... + Delta_t)) h for row n of the state h, in
+// each lane, over a tile. sums and y are (steps, SCAN_STRIP), C (steps, N).
+static void add_share(float (*restrict y)[SCAN_STRIP],
+                      float (*restrict sums)[SCAN_STRIP],
+                      const float *restrict A, const float *restrict h,
+                      const float *C, size_t N, size_t steps) {
+    for (size_t s = 0; s < steps; s++)
+        for (size_t j = 0; j < SCAN_STRIP; j++)
+            y[s][j] += C[s * N] * (power_of_two(sums[s][j] * A[j]) * h[j]);
+}
+
+// Adds a tile's share, times SiLU(z), to the results that are there.
+static void add_tile(const Scan *scan, ScanSpan span,
+                     float (*restrict share)[SCAN_STRIP]) {
+    size_t width = span.d_end - span.d_begin;
+    for (size_t t = span.t_begin; t < span.t_end; t++) {
+        const float *y = share[t - span.t_begin];
+        size_t i = (span.b * scan->length + t) * scan->d_inner + span.d_begin;
+        for (size_t j = 0; j < width; j++)
+            scan->y[i + j] += scan->z ? y[j] * fast_silu(scan->z[i + j]) : y[j];
     }
 }
 
-// Hands each chunk the state it starts from, and h the state after the last.
-static void carry(const Scan *scan, const Chunks *chunks, size_t b) {
-    const size_t states = scan->d_inner * scan->d_state;
-    float *h = scan->h + b * states;
-    for (size_t c = 0; c < chunks->chunks; c++) {
-        size_t first = chunk_index(scan, chunks, b, c, 0);
-        for (size_t i = 0; i < states; i++) {
-            ScanElement map = chunks->summary[first + i];
-            chunks->start[first + i] = h[i];
-            h[i] = map.a * h[i] + map.b;
-        }
+// Adds what the state before the chunk contributes to a tile, after Delta has
+// summed up to `total`, which goes on. Is there anything left of it?
+static bool correct_tile(const Scan *scan, ScanSpan span, ScanStrip strip,
+                         float *total) {
+    const size_t N = scan->d_state, steps = span.t_end - span.t_begin;
+    const float *C = scan->C + (span.b * scan->length + span.t_begin) * N;
+    float sums[TILE][SCAN_STRIP], share[TILE][SCAN_STRIP] = {{0}};
+    float before[SCAN_STRIP];
+    bool any = false;
+    memcpy(before, total, sizeof before);
+    sum_delta(scan, span, sums, total);
+    for (size_t n = 0; n < N; n++) {
+        const float *A = strip.A + n * SCAN_STRIP;
+        const float *h = strip.h + n * SCAN_STRIP;
+        if (!is_left(h, A, before))
+            continue;
+        add_share(share, sums, A, h, C + n, N, steps);
+        any = true;
     }
+    if (any)
+        add_tile(scan, span, share);
+    return any;
+}
+
+static void correct(const Scan *scan, const Chunk *chunk) {
+    ScanSpan span = chunk->span;
+    float total[SCAN_STRIP] = {0};
+    for (size_t t = span.t_begin; t < span.t_end; t += TILE)
+        if (!correct_tile(scan, tile_of(span, t), chunk->strip, total))
+            return;
 }
 
 bool scan_parallel(const Scan *scan, void *workspace, Error *err) {
     (void)err;
-    Chunks chunks = {.chunks = chunk_count(scan->length),
-                     .steps = chunk_length(scan->length),
-                     .summary = workspace};
-    chunks.start = (float *)(chunks.summary + state_count(scan));
-    size_t strips = scan_strips(scan);
-    size_t tasks = scan->batch * chunks.chunks * strips;
+    float *rooms = scan_align(workspace);
+    const size_t all = all_chunks(scan), chunks = chunk_count(scan->length);
+    if (all == 0)
+        return true;  // no step: the states stay as they are
 
-    // Every chunk by itself: what does it do to a state?
-#pragma omp parallel for schedule(static)
-    for (size_t task = 0; task < tasks; task++) {
-        size_t s = task % strips, c = task / strips % chunks.chunks;
-        size_t b = task / strips / chunks.chunks;
-        ScanSpan span = chunk_span(scan, &chunks, b, c, s);
-        summarise(scan, span,
-                  chunks.summary +
-                      chunk_index(scan, &chunks, b, c, span.d_begin));
+#pragma omp parallel for schedule(static) if (scan_is_large(scan))
+    for (size_t i = 0; i < all; i++) {
+        Chunk chunk = chunk_at(scan, rooms, i);
+        scan_chunk(scan, &chunk);
     }
 
-    // From chunk to chunk: which state does each start from?
-    for (size_t b = 0; b < scan->batch; b++) {
-        carry(scan, &chunks, b);
-    }
+#pragma omp parallel for schedule(static) if (scan_is_large(scan))
+    for (size_t i = 0; i < all; i += chunks)
+        carry(scan, rooms, i);
 
-    // Every chunk by itself again, from its state.
-#pragma omp parallel for schedule(static)
-    for (size_t task = 0; task < tasks; task++) {
-        size_t s = task % strips, c = task / strips % chunks.chunks;
-        size_t b = task / strips / chunks.chunks;
-        ScanSpan span = chunk_span(scan, &chunks, b, c, s);
-        scan_cpu_span(scan, span,
-                      chunks.start +
-                          chunk_index(scan, &chunks, b, c, span.d_begin));
+        // How long a chunk takes depends on its numbers.
+#pragma omp parallel for schedule(dynamic) if (scan_is_large(scan))
+    for (size_t i = 0; i < all; i++) {
+        Chunk chunk = chunk_at(scan, rooms, i);
+        if (chunk.span.t_begin > 0)
+            correct(scan, &chunk);
     }
     return true;
+}
+
+// --- Which of the two -------------------------------------------------------
+
+static size_t processors_here(void) {
+#ifdef _OPENMP
+    return (size_t)omp_get_num_procs();
+#else
+    return 1;
+#endif
+}
+
+bool scan_parallel_is_faster(const Scan *scan, size_t processors) {
+    enum { LEAST_CHUNKS = 4, LEAST_CHANNELS = SCAN_STRIP / 2 };
+    return scan->batch * scan_strips(scan) < processors &&
+           scan->length >= LEAST_CHUNKS * LEAST_CHUNK &&
+           scan->d_inner >= LEAST_CHANNELS;
+}
+
+bool scan_auto(const Scan *scan, void *workspace, Error *err) {
+    return scan_parallel_is_faster(scan, processors_here())
+               ? scan_parallel(scan, workspace, err)
+               : scan_cpu(scan, workspace, err);
+}
+
+size_t scan_auto_workspace(const Scan *scan) {
+    size_t cpu = scan_cpu_workspace(scan);
+    size_t parallel = scan_parallel_workspace(scan);
+    return cpu > parallel ? cpu : parallel;
 }

@@ -4,12 +4,21 @@
 
 #include "scan.h"
 
-// Three passes: every chunk is summarised as one map h -> a h + b; the maps are
-// applied in order, which gives every chunk the state it starts from; every
-// chunk is scanned from there. The chunks depend on the length alone, so any
-// number of threads gives the same bits. Twice the exponentials of scan_cpu(),
-// for when there are more than twice as many threads as strips of channels.
+// Three passes. Every chunk is scanned, all but the first from h = 0; that also
+// says what it does to any other state, as one map h -> a h + b. The maps are
+// applied in order, which gives every chunk the state it should have started
+// from. That state's share, faded as time goes, is added to the chunk's
+// results, until nothing is left of it. The chunks depend on the length alone,
+// so any number of threads gives the same bits.
 bool scan_parallel(const Scan *scan, void *workspace, Error *err);
 size_t scan_parallel_workspace(const Scan *scan);
+
+// The backend "auto": scan_parallel() where this machine has more processors
+// than scan_cpu() has work for, scan_cpu() elsewhere.
+bool scan_auto(const Scan *scan, void *workspace, Error *err);
+size_t scan_auto_workspace(const Scan *scan);
+
+// Which of the two that is, for this many processors.
+bool scan_parallel_is_faster(const Scan *scan, size_t processors);
 
 #endif
