@@ -6,7 +6,9 @@
 #include "rmsnorm.h"
 #include "silu.h"
 
-enum { ALIGNMENT = 64 };
+// Threads share the rows of what is done to each by itself; fewer numbers than
+// LARGE are not worth waking one for.
+enum { ALIGNMENT = 64, LARGE = 1 << 15 };
 
 // Takes count numbers from the workspace at *used, which goes on to the next
 // aligned place. With no workspace it only counts.
@@ -55,14 +57,26 @@ BlockActivations block_activations(const BlockShape *shape, size_t batch,
     return lay_out(shape, batch * length, workspace, &used);
 }
 
+// Step 0: each token's numbers normalised.
+static void normalise(const BlockShape *shape, const BlockWeights *weights,
+                      const float *r, const BlockActivations *act,
+                      size_t rows) {
+    size_t d_model = shape->d_model;
+#pragma omp parallel for schedule(static) if (rows * d_model > LARGE)
+    for (size_t t = 0; t < rows; t++)
+        rmsnorm(act->u + t * d_model, r + t * d_model, weights->norm_weight, 1,
+                d_model, shape->norm_eps);
+}
+
 // Step 1: the two halves of in_proj, x to be convolved and z to gate with.
 static void project_in(const BlockShape *shape, const BlockWeights *weights,
                        const BlockActivations *act, size_t rows) {
-    size_t d_model = shape->d_model, d_inner = shape->d_inner;
-    const float *W = weights->in_proj_weight, *bias = weights->in_proj_bias;
-    linear(act->x_raw, act->u, W, bias, rows, d_model, d_inner);
-    linear(act->z, act->u, W + d_inner * d_model, bias ? bias + d_inner : NULL,
-           rows, d_model, d_inner);
+    size_t d_inner = shape->d_inner;
+    Matrix W = weights->in_proj_weight;
+    const float *bias = weights->in_proj_bias;
+    linear(act->x_raw, act->u, matrix_rows(W, 0, d_inner), bias, rows);
+    linear(act->z, act->u, matrix_rows(W, d_inner, d_inner),
+           bias ? bias + d_inner : NULL, rows);
 }
 
 // Step 2: x = SiLU(conv1d(x)), each sequence with its own past.
@@ -75,7 +89,10 @@ static void convolve(const BlockShape *shape, const BlockWeights *weights,
                weights->conv1d_weight, weights->conv1d_bias,
                state.conv_state + b * (shape->d_conv - 1) * d_inner, length,
                d_inner, shape->d_conv);
-    silu_in_place(act->x, batch * length * d_inner);
+    size_t rows = batch * length;
+#pragma omp parallel for schedule(static) if (rows * d_inner > LARGE)
+    for (size_t t = 0; t < rows; t++)
+        silu_in_place(act->x + t * d_inner, d_inner);
 }
 
 // Steps 3 and 4, the selection: Delta, B and C depend on the input.
@@ -83,18 +100,17 @@ static void select_parameters(const BlockShape *shape,
                               const BlockWeights *weights,
                               const BlockActivations *act, size_t rows) {
     size_t d_inner = shape->d_inner, N = shape->d_state, R = shape->dt_rank;
-    const float *dt_rows = weights->x_proj_weight;
-    const float *B_rows = dt_rows + R * d_inner;
-    const float *C_rows = B_rows + N * d_inner;
-    linear(act->dt, act->x, dt_rows, NULL, rows, d_inner, R);
-    linear(act->B, act->x, B_rows, NULL, rows, d_inner, N);
-    linear(act->C, act->x, C_rows, NULL, rows, d_inner, N);
+    Matrix W = weights->x_proj_weight;
+    linear(act->dt, act->x, matrix_rows(W, 0, R), NULL, rows);
+    linear(act->B, act->x, matrix_rows(W, R, N), NULL, rows);
+    linear(act->C, act->x, matrix_rows(W, R + N, N), NULL, rows);
 
     // Delta = softplus(dt_proj.weight dt + dt_proj.bias): the bias once.
     linear(act->delta, act->dt, weights->dt_proj_weight, weights->dt_proj_bias,
-           rows, R, d_inner);
-    for (size_t i = 0; i < rows * d_inner; i++)
-        act->delta[i] = softplus(act->delta[i]);
+           rows);
+#pragma omp parallel for schedule(static) if (rows * d_inner > LARGE)
+    for (size_t t = 0; t < rows; t++)
+        softplus_in_place(act->delta + t * d_inner, d_inner);
 }
 
 // Steps 5 and 6: the scan, with the skip connection D and the gate SiLU(z).
@@ -118,24 +134,29 @@ static bool scan_gated(const BlockShape *shape, const BlockWeights *weights,
     return backend->run(&scan, act->scan_scratch, err);
 }
 
+// Step 7: back to the residual stream, r = r + out_proj(y).
+static void project_out(const BlockShape *shape, const BlockWeights *weights,
+                        float *r, const BlockActivations *act, size_t rows) {
+    size_t d_model = shape->d_model;
+    linear(act->out, act->y, weights->out_proj_weight, weights->out_proj_bias,
+           rows);
+#pragma omp parallel for schedule(static) if (rows * d_model > LARGE)
+    for (size_t t = 0; t < rows; t++)
+        for (size_t i = 0; i < d_model; i++)
+            r[t * d_model + i] += act->out[t * d_model + i];
+}
+
 bool block_forward(const BlockShape *shape, const BlockWeights *weights,
                    float *r, BlockState state, size_t batch, size_t length,
                    const ScanBackend *backend, const BlockActivations *act,
                    Error *err) {
-    size_t rows = batch * length, d_model = shape->d_model;
-
-    // From the residual stream to what the scan wants.
-    rmsnorm(act->u, r, weights->norm_weight, rows, d_model, shape->norm_eps);
+    size_t rows = batch * length;
+    normalise(shape, weights, r, act, rows);
     project_in(shape, weights, act, rows);
     convolve(shape, weights, act, state, batch, length);
     select_parameters(shape, weights, act, rows);
     if (!scan_gated(shape, weights, act, state, batch, length, backend, err))
         return false;
-
-    // And back: r = r + out_proj(y).
-    linear(act->out, act->y, weights->out_proj_weight, weights->out_proj_bias,
-           rows, shape->d_inner, d_model);
-    for (size_t i = 0; i < rows * d_model; i++)
-        r[i] += act->out[i];
+    project_out(shape, weights, r, act, rows);
     return true;
 }

@@ -2,6 +2,7 @@
 #ifndef BLOCK_H
 #define BLOCK_H
 
+#include "matrix.h"
 #include "scan.h"
 
 // The sizes of a block. d_inner = expand * d_model.
@@ -12,18 +13,18 @@ typedef struct {
 
 // What a block knows, under the official names; nothing here is written.
 typedef struct {
-    const float *norm_weight;      // (d_model)
-    const float *in_proj_weight;   // (2 d_inner, d_model): x, then z
-    const float *in_proj_bias;     // (2 d_inner), or NULL
-    const float *conv1d_weight;    // (d_inner, 1, K)
-    const float *conv1d_bias;      // (d_inner), or NULL
-    const float *x_proj_weight;    // (dt_rank + 2 N, d_inner): dt, B, C
-    const float *dt_proj_weight;   // (d_inner, dt_rank)
-    const float *dt_proj_bias;     // (d_inner)
-    const float *A;                // (d_inner, N): -exp(A_log)
-    const float *D;                // (d_inner)
-    const float *out_proj_weight;  // (d_model, d_inner)
-    const float *out_proj_bias;    // (d_model), or NULL
+    const float *norm_weight;    // (d_model)
+    Matrix in_proj_weight;       // (2 d_inner, d_model): x, then z
+    const float *in_proj_bias;   // (2 d_inner), or NULL
+    const float *conv1d_weight;  // (d_inner, 1, K)
+    const float *conv1d_bias;    // (d_inner), or NULL
+    Matrix x_proj_weight;        // (dt_rank + 2 N, d_inner): dt, B, C
+    Matrix dt_proj_weight;       // (d_inner, dt_rank)
+    const float *dt_proj_bias;   // (d_inner)
+    const float *A;              // (d_inner, N): -exp(A_log)
+    const float *D;              // (d_inner)
+    Matrix out_proj_weight;      // (d_model, d_inner)
+    const float *out_proj_bias;  // (d_model), or NULL
 } BlockWeights;
 
 // What a block remembers of each sequence of a batch; zero at its beginning.

@@ -24,6 +24,7 @@ static const struct {
     {"init", command_init, "write a freshly initialised model"},
     {"scan", command_scan, "one selective scan on tensors from a file"},
     {"backends", command_backends, "the scan backends, and which can run here"},
+    {"bench", command_bench, "measure the scan, attention and a model here"},
 };
 static const size_t n_verbs = sizeof verbs / sizeof *verbs;
 
@@ -45,8 +46,8 @@ int command_run(int argc, char **argv) {
         if (strcmp(verbs[i].name, verb) == 0)
             return verbs[i].run(argc - 1, argv + 1);
     fail(&err,
-         "verb: wanted generate, logits, eval, info, init, scan or "
-         "backends, found %s%s%s",
+         "verb: wanted generate, logits, eval, info, init, scan, backends or "
+         "bench, found %s%s%s",
          verb ? "'" : "", verb ? verb : "none", verb ? "'" : "");
     fprintf(stderr, "minimamba: %s (try 'minimamba --help')\n", err.text);
     return OPTIONS_WRONG;
@@ -69,13 +70,54 @@ int command_backend(const CommandLine *line, const char *name,
     return options_wrong(line, &err);
 }
 
-bool command_open(Opened *opened, const char *directory,
-                  const ScanBackend *backend, Error *err) {
+ModelChoice command_default_choice(void) {
+    return (ModelChoice){.weights_name = "f32", .backend_name = "auto"};
+}
+
+Option command_model_option(ModelChoice *choice) {
+    return (Option){.name = "model",
+                    .letter = 'm',
+                    .kind = OPTION_TEXT,
+                    .target = &choice->directory,
+                    .value = "DIR",
+                    .help = "the model's directory (default: the one built "
+                            "in)"};
+}
+
+Option command_weights_option(ModelChoice *choice) {
+    return (Option){.name = "weights",
+                    .letter = 'w',
+                    .kind = OPTION_TEXT,
+                    .target = &choice->weights_name,
+                    .value = "TYPE",
+                    .help = "matrices in memory: f32 (default), bf16 or int8"};
+}
+
+Option command_backend_option(ModelChoice *choice) {
+    return (Option){.name = "backend",
+                    .letter = 'b',
+                    .kind = OPTION_TEXT,
+                    .target = &choice->backend_name,
+                    .value = "NAME",
+                    .help = "the scan backend (default auto)"};
+}
+
+int command_choose(const CommandLine *line, ModelChoice *choice) {
+    Error err;
+    if (!matrix_type_find(&choice->weights, choice->weights_name)) {
+        fail(&err, "--weights: wanted f32, bf16 or int8, found '%s'",
+             choice->weights_name);
+        return options_wrong(line, &err);
+    }
+    return command_backend(line, choice->backend_name, &choice->backend);
+}
+
+bool command_open(Opened *opened, const ModelChoice *choice, Error *err) {
     *opened = (Opened){0};
-    if (!model_load(&opened->model, directory, err))
+    if (!model_load(&opened->model, choice->directory, choice->weights, err))
         return false;
-    if (session_new(&opened->session, &opened->model, 1, COMMAND_CHUNK, backend,
-                    err))
+    if (session_new(&opened->session, &opened->model, 1, COMMAND_CHUNK,
+                    choice->backend, err))
         return true;
     model_free(&opened->model);
     return false;

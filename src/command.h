@@ -18,6 +18,7 @@ int command_info(int argc, char **argv);
 int command_init(int argc, char **argv);
 int command_scan(int argc, char **argv);
 int command_backends(int argc, char **argv);
+int command_bench(int argc, char **argv);
 
 // --- What several verbs share ------------------------------------------------
 
@@ -30,9 +31,28 @@ typedef struct {
     Session session;
 } Opened;
 
-// Loads the model (NULL for the default one) and starts a session.
-bool command_open(Opened *opened, const char *directory,
-                  const ScanBackend *backend, Error *err);
+// Which model, and how to run it: --model, --weights, --backend.
+typedef struct {
+    const char *directory;  // NULL for the default one
+    const char *weights_name, *backend_name;
+    MatrixType weights;
+    const ScanBackend *backend;
+} ModelChoice;
+
+// Before the command line is read: the default model, float32, cpu.
+ModelChoice command_default_choice(void);
+
+// Their rows of a table of options.
+Option command_model_option(ModelChoice *choice);
+Option command_weights_option(ModelChoice *choice);
+Option command_backend_option(ModelChoice *choice);
+
+// Looks the names up. Returns OPTIONS_CONTINUE, or the exit status after a line
+// on stderr: see command_backend().
+int command_choose(const CommandLine *line, ModelChoice *choice);
+
+// Loads the model and starts a session.
+bool command_open(Opened *opened, const ModelChoice *choice, Error *err);
 void command_close(Opened *opened);
 
 // The token ids of a sequence, from text or from "1 2 3".

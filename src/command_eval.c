@@ -8,18 +8,17 @@
 #include "tokenizer.h"
 
 typedef struct {
-    const char *model, *text, *backend_name;
-    const ScanBackend *backend;
+    ModelChoice model;
+    const char *text;
 } EvalOptions;
 
 static int parse(EvalOptions *chosen, int argc, char **argv) {
     const Option options[] = {
-        {"model", 'm', OPTION_TEXT, &chosen->model, "DIR",
-         "the model's directory (default: the one built in)", 0, 0},
+        command_model_option(&chosen->model),
         {"text", 0, OPTION_TEXT, &chosen->text, "FILE",
          "the text, of any length; - for standard input", 0, 0},
-        {"backend", 'b', OPTION_TEXT, &chosen->backend_name, "NAME",
-         "the scan backend (default cpu)", 0, 0},
+        command_weights_option(&chosen->model),
+        command_backend_option(&chosen->model),
     };
     const CommandLine line = {
         .program = "minimamba eval",
@@ -35,7 +34,7 @@ static int parse(EvalOptions *chosen, int argc, char **argv) {
         fail(&err, "--text: wanted a file, found none");
         return options_wrong(&line, &err);
     }
-    return command_backend(&line, chosen->backend_name, &chosen->backend);
+    return command_choose(&line, &chosen->model);
 }
 
 // The whole stream through the model, a chunk in memory at a time.
@@ -83,7 +82,7 @@ static void print_evaluation(const Evaluation *evaluation) {
 }
 
 int command_eval(int argc, char **argv) {
-    EvalOptions chosen = {.backend_name = "cpu"};
+    EvalOptions chosen = {.model = command_default_choice()};
     int status = parse(&chosen, argc, argv);
     if (status != OPTIONS_CONTINUE)
         return status;
@@ -91,7 +90,7 @@ int command_eval(int argc, char **argv) {
     Error err;
     Opened opened;
     Evaluation evaluation;
-    if (!command_open(&opened, chosen.model, chosen.backend, &err))
+    if (!command_open(&opened, &chosen.model, &err))
         return command_end(false, &err);
     bool ok = tokenizer_check(&opened.model, &err) &&
               evaluation_new(&evaluation, &opened.session, &err);

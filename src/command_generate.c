@@ -6,8 +6,8 @@
 #include "tokenizer.h"
 
 typedef struct {
-    const char *model, *prompt, *tokens, *backend_name;
-    const ScanBackend *backend;
+    ModelChoice model;
+    const char *prompt, *tokens;
     size_t n_tokens;
     SamplingOptions sampling;
 } GenerateOptions;
@@ -15,8 +15,7 @@ typedef struct {
 static int parse(GenerateOptions *chosen, int argc, char **argv) {
     SamplingOptions *sampling = &chosen->sampling;
     const Option options[] = {
-        {"model", 'm', OPTION_TEXT, &chosen->model, "DIR",
-         "the model's directory (default: the one built in)", 0, 0},
+        command_model_option(&chosen->model),
         {"prompt", 'p', OPTION_TEXT, &chosen->prompt, "TEXT",
          "the text to continue", 0, 0},
         {"tokens", 0, OPTION_TEXT, &chosen->tokens, "IDS",
@@ -31,8 +30,8 @@ static int parse(GenerateOptions *chosen, int argc, char **argv) {
          "draw from the best tokens that make up P (default 1)", 0, 1},
         {"seed", 's', OPTION_SEED, &sampling->seed, "S",
          "the same seed draws the same text (default 0)", 0, 0},
-        {"backend", 'b', OPTION_TEXT, &chosen->backend_name, "NAME",
-         "the scan backend (default cpu)", 0, 0},
+        command_weights_option(&chosen->model),
+        command_backend_option(&chosen->model),
     };
     const CommandLine line = {
         .program = "minimamba generate",
@@ -50,7 +49,7 @@ static int parse(GenerateOptions *chosen, int argc, char **argv) {
     }
     if (chosen->tokens && !command_check_ids(chosen->tokens, &err))
         return options_wrong(&line, &err);
-    return command_backend(&line, chosen->backend_name, &chosen->backend);
+    return command_choose(&line, &chosen->model);
 }
 
 // A token as the prompt was given: a byte, or a number and a space.
@@ -102,8 +101,9 @@ static bool generate(const GenerateOptions *chosen, Opened *opened,
 }
 
 int command_generate(int argc, char **argv) {
-    GenerateOptions chosen = {
-        .backend_name = "cpu", .n_tokens = 160, .sampling = {.top_p = 1}};
+    GenerateOptions chosen = {.model = command_default_choice(),
+                              .n_tokens = 160,
+                              .sampling = {.top_p = 1}};
     int status = parse(&chosen, argc, argv);
     if (status != OPTIONS_CONTINUE)
         return status;
@@ -111,7 +111,7 @@ int command_generate(int argc, char **argv) {
     Error err;
     Opened opened;
     TokenList prompt;
-    if (!command_open(&opened, chosen.model, chosen.backend, &err))
+    if (!command_open(&opened, &chosen.model, &err))
         return command_end(false, &err);
     bool ok = command_tokens(&prompt, &opened.model, chosen.prompt,
                              chosen.tokens, &err);

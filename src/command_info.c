@@ -29,28 +29,30 @@ static void print_info(const Model *model) {
     print_bool("tie_embeddings", config->tie_embeddings);
     printf("norm_eps\t%g\n", config->norm_eps);
     print_size("parameters", parameter_total(config));
-    print_size("parameter_bytes", parameter_total(config) * sizeof(float));
+    printf("weights\t%s\n", matrix_type_name(model->weights));
+    print_size("parameter_bytes", parameter_bytes(config, model->weights));
     print_size("state_bytes_per_sequence", cache_bytes(config));
 }
 
 int command_info(int argc, char **argv) {
-    const char *directory = NULL;
-    const Option options[] = {
-        {"model", 'm', OPTION_TEXT, &directory, "DIR",
-         "the model's directory (default: the one built in)", 0, 0}};
+    ModelChoice choice = command_default_choice();
+    const Option options[] = {command_model_option(&choice),
+                              command_weights_option(&choice)};
     const CommandLine line = {
         .program = "minimamba info",
-        .summary = "Prints a model's configuration and sizes; bytes are "
-                   "those of float32.",
+        .summary = "Prints a model's configuration and sizes, with its "
+                   "weights as they are\nkept in memory.",
         .options = options,
         .n_options = sizeof options / sizeof *options};
     int status = options_parse(&line, argc, argv, NULL);
+    if (status == OPTIONS_CONTINUE)
+        status = command_choose(&line, &choice);
     if (status != OPTIONS_CONTINUE)
         return status;
 
     Error err;
     Model model;
-    bool ok = model_load(&model, directory, &err);
+    bool ok = model_load(&model, choice.directory, choice.weights, &err);
     if (ok) {
         print_info(&model);
         model_free(&model);

@@ -4,20 +4,19 @@
 #include "memory.h"
 
 typedef struct {
-    const char *model, *text, *tokens, *backend_name;
-    const ScanBackend *backend;
+    ModelChoice model;
+    const char *text, *tokens;
 } LogitsOptions;
 
 static int parse(LogitsOptions *chosen, int argc, char **argv) {
     const Option options[] = {
-        {"model", 'm', OPTION_TEXT, &chosen->model, "DIR",
-         "the model's directory (default: the one built in)", 0, 0},
+        command_model_option(&chosen->model),
         {"tokens", 0, OPTION_TEXT, &chosen->tokens, "IDS",
          "token ids: \"1 2 3\"", 0, 0},
         {"text", 0, OPTION_TEXT, &chosen->text, "TEXT",
          "a text instead, for a byte-level model", 0, 0},
-        {"backend", 'b', OPTION_TEXT, &chosen->backend_name, "NAME",
-         "the scan backend (default cpu)", 0, 0},
+        command_weights_option(&chosen->model),
+        command_backend_option(&chosen->model),
     };
     const CommandLine line = {
         .program = "minimamba logits",
@@ -36,7 +35,7 @@ static int parse(LogitsOptions *chosen, int argc, char **argv) {
     }
     if (chosen->tokens && !command_check_ids(chosen->tokens, &err))
         return options_wrong(&line, &err);
-    return command_backend(&line, chosen->backend_name, &chosen->backend);
+    return command_choose(&line, &chosen->model);
 }
 
 static void print_rows(const float *logits, size_t rows, size_t V) {
@@ -64,7 +63,7 @@ static bool print_logits(Session *session, const TokenList *tokens,
 }
 
 int command_logits(int argc, char **argv) {
-    LogitsOptions chosen = {.backend_name = "cpu"};
+    LogitsOptions chosen = {.model = command_default_choice()};
     int status = parse(&chosen, argc, argv);
     if (status != OPTIONS_CONTINUE)
         return status;
@@ -72,7 +71,7 @@ int command_logits(int argc, char **argv) {
     Error err;
     Opened opened;
     TokenList tokens;
-    if (!command_open(&opened, chosen.model, chosen.backend, &err))
+    if (!command_open(&opened, &chosen.model, &err))
         return command_end(false, &err);
     bool ok = command_tokens(&tokens, &opened.model, chosen.text, chosen.tokens,
                              &err);

@@ -17,7 +17,7 @@ static int parse(ScanOptions *chosen, int argc, char **argv,
                  const char **paths) {
     const Option options[] = {
         {"backend", 'b', OPTION_TEXT, &chosen->backend_name, "NAME",
-         "the scan backend (default cpu)", 0, 0},
+         "the scan backend (default auto)", 0, 0},
         {"repeat", 'r', OPTION_COUNT, &chosen->repeat, "N",
          "scan N times, and print times (default 1: none)", 1, 1e6},
     };
@@ -249,7 +249,7 @@ static bool job_write(const ScanJob *job, const char *path,
 }
 
 int command_scan(int argc, char **argv) {
-    ScanOptions chosen = {.backend_name = "cpu", .repeat = 1};
+    ScanOptions chosen = {.backend_name = "auto", .repeat = 1};
     const char *paths[2];
     int status = parse(&chosen, argc, argv, paths);
     if (status != OPTIONS_CONTINUE)

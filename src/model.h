@@ -10,20 +10,23 @@ typedef struct {
     Config config;
     BlockShape shape;
 
-    // Every tensor, in the order of parameter_list(), and its numbers.
+    // Every tensor, in the order of parameter_list(), and its numbers: float32,
+    // but those of matrices are kept as `weights` says.
     size_t n_parameters;
     Parameter *parameters;  // (n_parameters)
-    const float **numbers;  // (n_parameters)
+    const float **numbers;  // (n_parameters); NULL where they are not float32
+    Matrix *matrices;       // (n_parameters); where the numbers are NULL
+    MatrixType weights;
 
     // The same numbers by their use.
-    const float *embedding;  // (V, d_model)
-    BlockWeights *layers;    // (n_layer)
-    const float *norm_f;     // (d_model)
-    const float *lm_head;    // (V, d_model); the embedding where it is tied
+    Matrix embedding;      // (V, d_model)
+    BlockWeights *layers;  // (n_layer)
+    const float *norm_f;   // (d_model)
+    Matrix lm_head;        // (V, d_model); the embedding where it is tied
 
     // What they point into.
     float *A;             // (n_layer, d_inner, N): -exp(A_log)
-    float *storage;       // numbers of our own: initialised, or converted
+    float *storage;       // memory of our own: initialised, or converted
     Safetensors file;     // a mapped checkpoint; else empty
     char *name;           // for messages: the file of the weights
     bool tokenizer_file;  // the checkpoint has a tokenizer.json
@@ -34,7 +37,8 @@ typedef struct {
 bool model_new(Model *model, const Config *config, const char *name,
                Error *err);
 
-// Once every entry of model->numbers is set: by use, and A from A_log.
+// Once every entry of model->numbers or model->matrices is set: by use, and A
+// from A_log.
 void model_bind(Model *model);
 
 void model_free(Model *model);

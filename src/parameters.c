@@ -22,6 +22,20 @@ static const struct {
 };
 static const size_t n_layer_roles = sizeof layer_roles / sizeof *layer_roles;
 
+bool parameter_is_matrix(ParameterRole role) {
+    switch (role) {
+    case PARAMETER_EMBEDDING:
+    case PARAMETER_IN_PROJ_WEIGHT:
+    case PARAMETER_X_PROJ_WEIGHT:
+    case PARAMETER_DT_PROJ_WEIGHT:
+    case PARAMETER_OUT_PROJ_WEIGHT:
+    case PARAMETER_LM_HEAD:
+        return true;
+    default:
+        return false;
+    }
+}
+
 // Does a model of this configuration have such a tensor?
 static bool wanted(const Config *config, ParameterRole role) {
     switch (role) {
@@ -124,13 +138,27 @@ void parameter_list(const Config *config, Parameter *list) {
         *list = single(config, PARAMETER_LM_HEAD, "lm_head.weight");
 }
 
-size_t parameter_total(const Config *config) {
+// Bytes of one tensor.
+static size_t bytes_of(const Parameter *parameter, MatrixType weights) {
+    if (parameter_is_matrix(parameter->role))
+        return matrix_bytes(weights, parameter->shape[0], parameter->shape[1]);
+    return parameter->count * sizeof(float);
+}
+
+size_t parameter_bytes(const Config *config, MatrixType weights) {
     Parameter embedding = single(config, PARAMETER_EMBEDDING, "");
     Parameter norm_f = single(config, PARAMETER_NORM_F, "");
     size_t layer = 0;
     for (size_t i = 0; i < n_layer_roles; i++)
-        if (wanted(config, layer_roles[i].role))
-            layer += single(config, layer_roles[i].role, "").count;
+        if (wanted(config, layer_roles[i].role)) {
+            Parameter one = single(config, layer_roles[i].role, "");
+            layer += bytes_of(&one, weights);
+        }
     size_t heads = wanted(config, PARAMETER_LM_HEAD) ? 2 : 1;
-    return heads * embedding.count + config->n_layer * layer + norm_f.count;
+    return heads * bytes_of(&embedding, weights) + config->n_layer * layer +
+           bytes_of(&norm_f, weights);
+}
+
+size_t parameter_total(const Config *config) {
+    return parameter_bytes(config, MATRIX_F32) / sizeof(float);
 }

@@ -32,6 +32,10 @@ typedef struct {
     size_t count;  // of numbers
 } Parameter;
 
+// Is a tensor of this role a matrix that linear() multiplies by, or looks rows
+// up in? Such a one may be kept in fewer bits.
+bool parameter_is_matrix(ParameterRole role);
+
 // How many tensors the model has: those that the configuration does without
 // (biases, an untied head) are not among them.
 size_t parameter_tensors(const Config *config);
@@ -41,5 +45,8 @@ void parameter_list(const Config *config, Parameter *list);
 
 // How many numbers the model has, a tied head counted once.
 size_t parameter_total(const Config *config);
+
+// Bytes of memory for them, with the matrices kept as this type.
+size_t parameter_bytes(const Config *config, MatrixType weights);
 
 #endif

@@ -299,6 +299,15 @@ const float *tensor_in_place(const Tensor *tensor) {
     return tensor->type == TENSOR_F32 && aligned ? tensor->data : NULL;
 }
 
+Tensor tensor_part(const Tensor *tensor, size_t first, size_t count) {
+    const char *data = tensor->data;
+    return (Tensor){.type = tensor->type,
+                    .rank = 1,
+                    .shape = {count},
+                    .count = count,
+                    .data = data + first * types[tensor->type].bytes};
+}
+
 bool tensor_to_float(const Tensor *tensor, float *numbers) {
     const unsigned char *data = tensor->data;
     uint16_t half;

@@ -63,6 +63,9 @@ const float *tensor_in_place(const Tensor *tensor);
 // I64, which is not a weight.
 bool tensor_to_float(const Tensor *tensor, float *numbers);
 
+// Numbers [first, first + count) of a tensor, as one without a name.
+Tensor tensor_part(const Tensor *tensor, size_t first, size_t count);
+
 // Writes the tensors (in this order) and pairs of metadata, key and value in
 // turn, to a file that is whole or not there.
 bool safetensors_write(const char *path, const Tensor *tensors, size_t count,

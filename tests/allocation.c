@@ -72,7 +72,7 @@ static size_t fails_everywhere(const char *what, Bench *bench,
 static bool load(Bench *bench, Error *err) {
     (void)bench;
     Model model;
-    if (!model_load(&model, scratch("model"), err))
+    if (!model_load(&model, scratch("model"), MATRIX_F32, err))
         return false;
     model_free(&model);
     return true;
@@ -81,7 +81,7 @@ static bool load(Bench *bench, Error *err) {
 static bool load_default(Bench *bench, Error *err) {
     (void)bench;
     Model model;
-    if (!model_load(&model, NULL, err))
+    if (!model_load(&model, NULL, MATRIX_F32, err))
         return false;
     model_free(&model);
     return true;
@@ -117,12 +117,29 @@ Test(allocation, while_a_model_is_converted, .timeout = 300) {
     bench_end(&bench);
 }
 
+// Weights in fewer bits want memory, and a row on their way.
+static bool load_narrow(Bench *bench, Error *err) {
+    (void)bench;
+    Model model;
+    if (!model_load(&model, scratch("model"), MATRIX_INT8, err))
+        return false;
+    model_free(&model);
+    return true;
+}
+
+Test(allocation, while_weights_are_narrowed, .timeout = 300) {
+    Bench bench;
+    bench_begin(&bench);
+    fails_everywhere("narrow", &bench, load_narrow, NULL);
+    bench_end(&bench);
+}
+
 // The line that refuses a file needs no memory either.
 static bool refuse(Bench *bench, Error *err) {
     (void)bench;
     Model model;
     Error refused;
-    if (model_load(&model, scratch("model"), &refused))
+    if (model_load(&model, scratch("model"), MATRIX_F32, &refused))
         cr_assert_fail("wanted it refused");
     check_line(&refused, "");
     // Only the right refusal counts as having had all the memory.
@@ -157,7 +174,7 @@ static bool initialise(Bench *bench, Error *err) {
 Test(allocation, while_a_model_is_initialised) {
     Bench bench;
     bench_begin(&bench);
-    cr_assert_eq(fails_everywhere("initialise", &bench, initialise, NULL), 6);
+    cr_assert_eq(fails_everywhere("initialise", &bench, initialise, NULL), 7);
     bench_end(&bench);
 }
 
@@ -267,7 +284,7 @@ static void check_saved(Bench *bench) {
     }
     Model model;
     if (file_exists(scratch("saved/config.json"))) {
-        check_ok(model_load(&model, scratch("saved"), &err), &err);
+        check_ok(model_load(&model, scratch("saved"), MATRIX_F32, &err), &err);
         model_free(&model);
     }
 }
@@ -323,7 +340,7 @@ Test(allocation, while_a_state_is_saved_and_restored, .timeout = 300) {
 static bool everything(Bench *unused, Error *err) {
     Bench bench;
     (void)unused;
-    if (!model_load(&bench.model, scratch("model"), err))
+    if (!model_load(&bench.model, scratch("model"), MATRIX_F32, err))
         return false;
     bool ok = session_new(&bench.session, &bench.model, 1, 4,
                           toy_backend("cpu"), err);

@@ -59,6 +59,12 @@ static float *weight(Case *c, Random *random, size_t count, double low,
     return c->owned[c->n_owned++] = random_floats(random, count, low, high);
 }
 
+// A matrix (out, in) of such numbers.
+static Matrix matrix(Case *c, Random *random, size_t out, size_t in,
+                     double limit) {
+    return matrix_f32(weight(c, random, out * in, -limit, limit), out, in);
+}
+
 // Weights as large as a fresh model's, but none of them zero or one.
 static void make_weights(Case *c, Random *random, bool biased) {
     const BlockShape *s = &c->shape;
@@ -66,15 +72,14 @@ static void make_weights(Case *c, Random *random, bool biased) {
     double in = 1 / sqrt((double)d_model), inner = 1 / sqrt((double)d_inner);
     BlockWeights *w = &c->weights;
     w->norm_weight = weight(c, random, d_model, 0.5, 1.5);
-    w->in_proj_weight = weight(c, random, 2 * d_inner * d_model, -in, in);
+    w->in_proj_weight = matrix(c, random, 2 * d_inner, d_model, in);
     w->conv1d_weight = weight(c, random, d_inner * s->d_conv, -0.5, 0.5);
-    w->x_proj_weight =
-        weight(c, random, (R + 2 * s->d_state) * d_inner, -inner, inner);
-    w->dt_proj_weight = weight(c, random, d_inner * R, -1, 1);
+    w->x_proj_weight = matrix(c, random, R + 2 * s->d_state, d_inner, inner);
+    w->dt_proj_weight = matrix(c, random, d_inner, R, 1);
     w->dt_proj_bias = weight(c, random, d_inner, -6, 0);
     w->A = weight(c, random, d_inner * s->d_state, -16, -0.1);
     w->D = weight(c, random, d_inner, 0.5, 1.5);
-    w->out_proj_weight = weight(c, random, d_model * d_inner, -inner, inner);
+    w->out_proj_weight = matrix(c, random, d_model, d_inner, inner);
     if (!biased)
         return;
     w->in_proj_bias = weight(c, random, 2 * d_inner, -1, 1);
@@ -162,6 +167,11 @@ static const float *take(Case *c, Golden *golden, const char *name) {
     return c->owned[c->n_owned++] = copy;
 }
 
+static Matrix take_matrix(Case *c, Golden *golden, const char *name) {
+    return matrix_f32(take(c, golden, name), golden_size(golden, name, 0),
+                      golden_size(golden, name, 1));
+}
+
 static Case golden_case(Golden *golden) {
     size_t x_rows = golden_size(golden, "mixer.x_proj.weight", 0);
     Case c = {.batch = golden_size(golden, "x", 0),
@@ -175,14 +185,14 @@ static Case golden_case(Golden *golden) {
         .norm_eps = 1e-5f};
     BlockWeights *w = &c.weights;
     w->norm_weight = take(&c, golden, "norm.weight");
-    w->in_proj_weight = take(&c, golden, "mixer.in_proj.weight");
+    w->in_proj_weight = take_matrix(&c, golden, "mixer.in_proj.weight");
     w->conv1d_weight = take(&c, golden, "mixer.conv1d.weight");
     w->conv1d_bias = take(&c, golden, "mixer.conv1d.bias");
-    w->x_proj_weight = take(&c, golden, "mixer.x_proj.weight");
-    w->dt_proj_weight = take(&c, golden, "mixer.dt_proj.weight");
+    w->x_proj_weight = take_matrix(&c, golden, "mixer.x_proj.weight");
+    w->dt_proj_weight = take_matrix(&c, golden, "mixer.dt_proj.weight");
     w->dt_proj_bias = take(&c, golden, "mixer.dt_proj.bias");
     w->D = take(&c, golden, "mixer.D");
-    w->out_proj_weight = take(&c, golden, "mixer.out_proj.weight");
+    w->out_proj_weight = take_matrix(&c, golden, "mixer.out_proj.weight");
     w->A = take(&c, golden, "mixer.A_log");
     A_from_A_log(c.owned[c.n_owned - 1], w->A, ssm_size(&c) / c.batch);
 
@@ -332,27 +342,26 @@ static Truth truth_of(const Case *c) {
     Truth truth = {.u = normalise(c)};
 
     // Step 1: x and z are the two halves of in_proj(u).
-    const float *bias = w->in_proj_bias;
-    truth.x_raw =
-        project(truth.u, w->in_proj_weight, bias, rows, d_model, d_inner);
-    truth.z = project(truth.u, w->in_proj_weight + d_inner * d_model,
+    const float *in_proj = w->in_proj_weight.numbers, *bias = w->in_proj_bias;
+    truth.x_raw = project(truth.u, in_proj, bias, rows, d_model, d_inner);
+    truth.z = project(truth.u, in_proj + d_inner * d_model,
                       bias ? bias + d_inner : NULL, rows, d_model, d_inner);
     convolve(c, &truth);
 
     // Steps 3 and 4: x_proj gives dt, B and C; Delta = softplus(dt_proj(dt)).
-    const float *W = w->x_proj_weight;
+    const float *W = w->x_proj_weight.numbers;
     truth.dt = project(truth.x, W, NULL, rows, d_inner, R);
     truth.B = project(truth.x, W + R * d_inner, NULL, rows, d_inner, N);
     truth.C = project(truth.x, W + (R + N) * d_inner, NULL, rows, d_inner, N);
-    truth.delta =
-        project(truth.dt, w->dt_proj_weight, w->dt_proj_bias, rows, R, d_inner);
+    truth.delta = project(truth.dt, w->dt_proj_weight.numbers, w->dt_proj_bias,
+                          rows, R, d_inner);
     for (size_t i = 0; i < rows * d_inner; i++)
         truth.delta[i] = log1p(exp(truth.delta[i]));
     scan(c, &truth);
 
     // Step 7: r = r + out_proj(y).
-    truth.out = project(truth.y, w->out_proj_weight, w->out_proj_bias, rows,
-                        d_inner, d_model);
+    truth.out = project(truth.y, w->out_proj_weight.numbers, w->out_proj_bias,
+                        rows, d_inner, d_model);
     truth.r = new_doubles(rows * d_model);
     for (size_t i = 0; i < rows * d_model; i++)
         truth.r[i] = c->r[i] + truth.out[i];

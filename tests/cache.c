@@ -33,7 +33,7 @@ Test(cache, has_so_many_bytes) {
 
     Model model;
     Error err;
-    check_ok(model_load(&model, NULL, &err), &err);
+    check_ok(model_load(&model, NULL, MATRIX_F32, &err), &err);
     cr_assert_eq(cache_bytes(&model.config), 58368);
     Session session;
     toy_session(&session, &model, 3, 16);
@@ -210,7 +210,7 @@ Test(cache, of_the_default_model_goes_on) {
     Model model;
     Session session, other;
     Error err;
-    check_ok(model_load(&model, NULL, &err), &err);
+    check_ok(model_load(&model, NULL, MATRIX_F32, &err), &err);
     toy_session(&session, &model, 1, 64);
     toy_session(&other, &model, 1, 3);
     Random random = random_from_seed(1);

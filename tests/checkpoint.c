@@ -4,6 +4,7 @@
 
 #include <criterion/criterion.h>
 #include <math.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -22,15 +23,15 @@ TestSuite(checkpoint, .init = scratch_begin, .fini = scratch_end);
 
 static void load(Model *model, const char *directory) {
     Error err;
-    check_ok(model_load(model, directory, &err), &err);
+    check_ok(model_load(model, directory, MATRIX_F32, &err), &err);
 }
 
 static void refuses(const char *directory, const char *file, const char *part) {
     Model model;
     Error err;
     Label begins = label("%s/%s: ", directory, file);
-    check_refused(directory, model_load(&model, directory, &err), &err,
-                  begins.text, part);
+    check_refused(directory, model_load(&model, directory, MATRIX_F32, &err),
+                  &err, begins.text, part);
 }
 
 // The same tensors in the same order, with the same bits.
@@ -303,6 +304,219 @@ Test(checkpoint, converted_weights_are_computed_with) {
     free(wide);
 }
 
+// --- Kept in fewer bits ------------------------------------------------------
+
+static void load_as(Model *model, const char *directory, MatrixType weights) {
+    Error err;
+    check_ok(model_load(model, directory, weights, &err), &err);
+    cr_assert_eq(model->weights, weights);
+}
+
+// The model's matrices rounded as this type keeps them, but in float32.
+static void round_matrices(Model *model, MatrixType type) {
+    for (size_t i = 0; i < model->n_parameters; i++) {
+        const Parameter *parameter = &model->parameters[i];
+        if (!parameter_is_matrix(parameter->role))
+            continue;
+        size_t out = parameter->shape[0], in = parameter->shape[1], n;
+        float *numbers = toy_tensor(model, parameter->name, &n);
+        void *memory = malloc(matrix_bytes(type, out, in));
+        cr_assert(memory);
+        for (size_t o = 0; o < out; o++)
+            cr_assert(
+                matrix_write_row(type, memory, out, in, o, numbers + o * in));
+        matrix_columns(numbers, matrix_at(type, memory, out, in), 0, in);
+        free(memory);
+    }
+    model_bind(model);
+}
+
+// The loaded model has the numbers of this one, matrices as its type keeps
+// them, and computes the same with them: the order of rounding differs.
+static void check_kept(const char *what, const Model *loaded,
+                       const Model *wanted) {
+    for (size_t i = 0; i < loaded->n_parameters; i++) {
+        const Parameter *parameter = &loaded->parameters[i];
+        size_t in = parameter->shape[1];
+        Label name = label("%s: %s", what, parameter->name);
+        float *numbers = new_floats(parameter->count);
+        if (parameter_is_matrix(parameter->role)) {
+            Matrix W = loaded->matrices[i];
+            cr_assert(!loaded->numbers[i] && W.type == loaded->weights &&
+                      W.out == parameter->shape[0] && W.in == in);
+            matrix_columns(numbers, W, 0, in);
+        } else {
+            memcpy(numbers, loaded->numbers[i],
+                   parameter->count * sizeof *numbers);
+        }
+        compare_bits(name.text, numbers, wanted->numbers[i], parameter->count);
+        free(numbers);
+    }
+    enum { LENGTH = 7 };
+    Random random = random_from_seed(5);
+    int32_t *tokens = random_tokens(&random, &wanted->config, LENGTH);
+    size_t count = LENGTH * config_padded_vocab_size(&wanted->config);
+    float *one = new_floats(count), *other = new_floats(count);
+    feed_alone(wanted, tokens, LENGTH, one, NULL);
+    feed_alone(loaded, tokens, LENGTH, other, NULL);
+    compare(what, other, one, count,
+            (Tolerance){.absolute = 1e-5, .relative = 1e-5});
+    free(tokens), free(one), free(other);
+}
+
+// The upper halves of float32 numbers that are no more than that; free().
+static uint16_t *halves(const float *numbers, size_t count) {
+    uint16_t *upper = malloc(count * sizeof *upper + 1);
+    cr_assert(upper);
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, &numbers[i], sizeof bits);
+        upper[i] = (uint16_t)(bits >> 16);
+    }
+    return upper;
+}
+
+// A checkpoint in which every matrix is BF16; its numbers begin after so many
+// spaces.
+static const char *half_checkpoint(const Model *model, size_t spaces) {
+    Tensor *tensors = toy_tensors(model);
+    for (size_t i = 0; i < model->n_parameters; i++)
+        if (parameter_is_matrix(model->parameters[i].role)) {
+            tensors[i].type = TENSOR_BF16;
+            tensors[i].data = halves(model->numbers[i], tensors[i].count);
+        }
+    const char *path =
+        toy_checkpoint("half", &model->config, tensors, model->n_parameters);
+    shift_numbers(label("%s/model.safetensors", path).text, spaces);
+    for (size_t i = 0; i < model->n_parameters; i++)
+        if (tensors[i].type == TENSOR_BF16)
+            free((void *)(uintptr_t)tensors[i].data);
+    free(tensors);
+    return path;
+}
+
+Test(checkpoint, matrices_are_kept_in_fewer_bits) {
+    Random random = random_from_seed(8);
+    for (uint64_t seed = 0; seed < 10; seed++) {
+        Config config = seed ? random_config(&random) : toy_config();
+        for (int type = MATRIX_BF16; type <= MATRIX_INT8; type++) {
+            Model model, loaded;
+            Error err;
+            toy_model(&model, &config, seed);
+            check_ok(model_save(&model, scratch("model"), &err), &err);
+            load_as(&loaded, scratch("model"), (MatrixType)type);
+            round_matrices(&model, (MatrixType)type);
+            check_kept(label("seed %llu, %s", (unsigned long long)seed,
+                             matrix_type_name((MatrixType)type))
+                           .text,
+                       &loaded, &model);
+            model_free(&loaded);
+            model_free(&model);
+        }
+    }
+}
+
+// bf16 from a file of bf16 stays there, where its two bytes are aligned.
+Test(checkpoint, bf16_stays_in_the_file) {
+    Config config = toy_config();
+    for (size_t spaces = 0; spaces < 4; spaces++) {
+        Model model, loaded;
+        toy_model(&model, &config, 1);
+        round_matrices(&model, MATRIX_BF16);
+        load_as(&loaded, half_checkpoint(&model, spaces), MATRIX_BF16);
+        check_kept("bf16 from bf16", &loaded, &model);
+        const void *bytes = loaded.file.view.bytes,
+                   *end = loaded.file.view.bytes + loaded.file.view.size;
+        for (size_t i = 0; i < loaded.n_parameters; i++) {
+            const void *numbers = loaded.matrices[i].numbers;
+            if (!numbers)
+                continue;
+            bool inside = numbers >= bytes && numbers < end;
+            cr_assert_eq(inside, spaces % 2 == 0, "%s, %zu spaces",
+                         loaded.parameters[i].name, spaces);
+        }
+        model_free(&loaded);
+
+        // From there to int8 it is rounded a second time.
+        load_as(&loaded, half_checkpoint(&model, spaces), MATRIX_INT8);
+        round_matrices(&model, MATRIX_INT8);
+        check_kept("int8 from bf16", &loaded, &model);
+        model_free(&loaded);
+        model_free(&model);
+    }
+}
+
+// F16 has as many bytes, but other bits.
+Test(checkpoint, f16_is_no_bf16) {
+    Config config = toy_config();
+    Model model, loaded;
+    toy_model(&model, &config, 1);
+    size_t most = parameter_total(&config);
+    uint16_t *ones = malloc(most * sizeof *ones);
+    cr_assert(ones);
+    for (size_t i = 0; i < most; i++)
+        ones[i] = 0x3c00;
+    Tensor *tensors = toy_tensors(&model);
+    for (size_t i = 0; i < model.n_parameters; i++) {
+        tensors[i].type = TENSOR_F16;
+        tensors[i].data = ones;
+    }
+    load_as(&loaded,
+            toy_checkpoint("f16", &config, tensors, model.n_parameters),
+            MATRIX_BF16);
+    float first;
+    matrix_columns(&first, matrix_rows(loaded.embedding, 1, 1), 2, 1);
+    compare_number("a weight", 0, first, 1, 0);
+    free(ones), free(tensors);
+    model_free(&loaded);
+    model_free(&model);
+}
+
+Test(checkpoint, int8_has_no_place_for_nan) {
+    static const float odd[] = {NAN, INFINITY, -INFINITY};
+    for (size_t i = 0; i < 3; i++) {
+        Config config = toy_config();
+        Model model, loaded;
+        Error err;
+        size_t n;
+        const char *name = "backbone.layers.1.mixer.x_proj.weight";
+        toy_model(&model, &config, 1);
+        toy_tensor(&model, name, &n)[n - 2] = odd[i];
+        const char *path = scratch("model");
+        check_ok(model_save(&model, path, &err), &err);
+        check_refused(path, model_load(&loaded, path, MATRIX_INT8, &err), &err,
+                      label("%s/model.safetensors: %s: ", path, name).text,
+                      label("wanted finite numbers for int8, found %g at "
+                            "index %zu",
+                            (double)odd[i], n - 2)
+                          .text);
+
+        // bf16 has one, and whoever computes with it is told.
+        load_as(&loaded, path, MATRIX_BF16);
+        check_refused(path, model_check_finite(&loaded, &err), &err,
+                      label("%s/model.safetensors: %s: ", path, name).text,
+                      label("wanted finite numbers, found %g at index %zu",
+                            (double)odd[i], n - 2)
+                          .text);
+        model_free(&loaded);
+        model_free(&model);
+    }
+}
+
+// What is no matrix may be anything until it is computed with.
+Test(checkpoint, int8_asks_matrices_only) {
+    Config config = toy_config();
+    Model model, loaded;
+    Error err;
+    size_t n;
+    toy_model(&model, &config, 1);
+    *toy_tensor(&model, "backbone.norm_f.weight", &n) = NAN;
+    check_ok(model_save(&model, scratch("model"), &err), &err);
+    load_as(&loaded, scratch("model"), MATRIX_INT8);
+    model_free(&loaded);
+    model_free(&model);
+}
+
 // The toy's tensors, tied or not, with room for one more.
 static Tensor *tensors_and_one(Model *model, bool tied) {
     Config config = toy_config();
@@ -341,7 +555,7 @@ Test(checkpoint, a_tied_head_may_be_there_twice) {
     load(&loaded, toy_checkpoint("tied", &model.config, tensors, n + 1));
     check_same(&loaded, &model);
     check_same_logits(&loaded, &model);
-    cr_assert_eq(loaded.lm_head, loaded.embedding);
+    cr_assert_eq(loaded.lm_head.numbers, loaded.embedding.numbers);
     model_free(&loaded);
 
     // It is the embedding, so it has its shape.
@@ -475,8 +689,8 @@ Test(checkpoint, long_paths_are_refused) {
         path[length] = '\0';
         Model model;
         Error err;
-        check_refused("a long path", model_load(&model, path, &err), &err,
-                      "xxxx", "");
+        check_refused("a long path", model_load(&model, path, MATRIX_F32, &err),
+                      &err, "xxxx", "");
         refuses_to_save(path, "xxxx", "");
     }
 }

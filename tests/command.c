@@ -319,6 +319,44 @@ Test(command, eval_refuses) {
     run_badly(with_path("eval|--text|%s", scratch("none")), 1, "found 0");
 }
 
+// --- weights
+// ------------------------------------------------------------------
+
+Test(command, weights_in_fewer_bits) {
+    // A published loss changes in its third digit at most.
+    Run result = run_well(with_path("eval|--text|%s", passage));
+    double exact = printed(&result, "bits_per_byte");
+    run_free(&result);
+    static const char *const types[] = {"f32", "bf16", "int8"};
+    static const double bounds[] = {0, 0.01, 0.05};
+    for (size_t i = 0; i < 3; i++) {
+        Label words = label("eval|--text|%s|--weights|%s", passage, types[i]);
+        result = run_well(words.text);
+        compare_number(types[i], 0, printed(&result, "bits_per_byte"), exact,
+                       bounds[i]);
+        run_free(&result);
+        words = label("generate|--prompt|In the|-n|20|-w|%s", types[i]);
+        result = run_well(words.text);
+        cr_assert_eq(strlen(result.out), 6 + 20 + 1, "%s", result.out);
+        run_free(&result);
+        words = label("logits|--text|ab|--weights|%s", types[i]);
+        result = run_well(words.text);
+        run_free(&result);
+    }
+    // They are other numbers, so one of the flags had an effect.
+    result = run_well(with_path("eval|--text|%s|-w|int8", passage));
+    cr_assert(printed(&result, "bits_per_byte") != exact);
+    run_free(&result);
+}
+
+Test(command, weights_refuse) {
+    static const char *const verbs[] = {"eval|--text|x", "generate|--prompt|x",
+                                        "logits|--text|x", "info"};
+    for (size_t i = 0; i < 4; i++)
+        run_badly(label("%s|--weights|int4", verbs[i]).text, 2,
+                  "--weights: wanted f32, bf16 or int8, found 'int4'");
+}
+
 // --- info, backends ----------------------------------------------------------
 
 Test(command, info_counts) {
@@ -330,6 +368,12 @@ Test(command, info_counts) {
     // n_layer d_inner (N + K-1) * 4
     cr_assert_eq(printed(&result, "state_bytes_per_sequence"),
                  4 * 192 * (16 + 3) * 4);
+    cr_assert(strstr(result.out, "\nweights\tf32\n"));
+    run_free(&result);
+    // See tests/parameters.c.
+    result = run_well(with_path("info|--weights|int8|--model|%s", kjv_mamba));
+    cr_assert(strstr(result.out, "\nweights\tint8\n"));
+    cr_assert_eq(printed(&result, "parameter_bytes"), 364512);
     run_free(&result);
 }
 

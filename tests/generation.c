@@ -108,7 +108,7 @@ Test(generation, greedy_text_is_the_official_one) {
     Model model;
     Error err;
     cJSON *root = official_texts();
-    check_ok(model_load(&model, NULL, &err), &err);
+    check_ok(model_load(&model, NULL, MATRIX_F32, &err), &err);
     for (int i = 0; i < 2; i++) {
         const cJSON *item = cJSON_GetArrayItem(root->child, i);
         const char *prompt = text_of(item, "prompt");
@@ -221,7 +221,7 @@ Test(generation, never_writes_padding) {
 Test(generation, the_same_seed_writes_the_same) {
     Model model;
     Error err;
-    check_ok(model_load(&model, NULL, &err), &err);
+    check_ok(model_load(&model, NULL, MATRIX_F32, &err), &err);
     char texts[3][101] = {{0}};
     const uint64_t seeds[] = {5, 5, 6};
     for (size_t k = 0; k < 3; k++) {

@@ -418,7 +418,7 @@ static void refuses_model(const char *what, const char *begins,
     Model model;
     Error err;
     size_t live = memory_live();
-    bool ok = model_load(&model, scratch("model"), &err);
+    bool ok = model_load(&model, scratch("model"), MATRIX_F32, &err);
     check_refused(what, ok, &err, begins, part);
     cr_assert_eq(memory_live(), live, "%s: leaked", what);
 }
@@ -460,8 +460,8 @@ Test(hostile, what_is_no_directory) {
     const char *const paths[] = {scratch("missing"), scratch("a file"),
                                  "/dev/null", ""};
     for (size_t i = 0; i < 4; i++)
-        check_refused(paths[i], model_load(&model, paths[i], &err), &err,
-                      paths[i], "config.json: wanted to read this file");
+        check_refused(paths[i], model_load(&model, paths[i], MATRIX_F32, &err),
+                      &err, paths[i], "config.json: wanted to read this file");
 }
 
 // Each file's bytes in the place of the other's.
@@ -649,7 +649,7 @@ static bool blames_tensor(const Model *model, size_t i, float number) {
 
     Model loaded;
     Error err;
-    check_ok(model_load(&loaded, scratch("model"), &err), &err);
+    check_ok(model_load(&loaded, scratch("model"), MATRIX_F32, &err), &err);
     Session session;
     toy_session(&session, &loaded, 1, 4);
     float logits[16];
@@ -903,7 +903,7 @@ Test(hostile, mutated_models, .timeout = 300) {
         scratch_write(name, text, size);
         Error err;
         size_t live = memory_live();
-        if (model_load(&model, scratch("model"), &err))
+        if (model_load(&model, scratch("model"), MATRIX_F32, &err))
             model_free(&model);
         else
             check_line(&err, scratch("model"));

@@ -33,37 +33,63 @@ static void linear_in_double(double *y, double *scale, const float *x,
         }
 }
 
-// One shape, against double precision; y holds NaN before.
-static void check_shape(uint64_t seed, size_t rows, size_t in, size_t out,
-                        bool has_bias) {
-    Random random = random_from_seed(seed);
-    float *x = random_magnitudes(&random, rows * in, 1);
-    float *W = random_magnitudes(&random, out * in, 1);
-    float *bias = has_bias ? random_magnitudes(&random, out, 1) : NULL;
-    float *x_before = copy_floats(x, rows * in);
-    float *W_before = copy_floats(W, out * in), *y = new_floats(rows * out);
-    double *wanted = new_doubles(rows * out), *scale = new_doubles(rows * out);
-
-    linear(y, x, W, bias, rows, in, out);
-    linear_in_double(wanted, scale, x, W, bias, rows, in, out);
-    Label what = label("seed %llu, %s: %zu rows, %zu in, %zu out, bias %d",
-                       (unsigned long long)seed, matmul_library, rows, in, out,
-                       has_bias);
-    compare_scaled(what.text, y, wanted, scale, rows * out, bound);
-    compare_bits("x", x, x_before, rows * in);
-    compare_bits("W", W, W_before, out * in);
-    free(x), free(W), free(bias), free(x_before), free(W_before);
-    free(y), free(wanted), free(scale);
+// A matrix of random numbers, kept as this type, in memory that is freed by
+// free(*memory).
+static Matrix random_matrix(Random *random, MatrixType type, size_t out,
+                            size_t in, void **memory) {
+    float *numbers = random_magnitudes(random, out * in, 1);
+    *memory = malloc(matrix_bytes(type, out, in) + 1);
+    cr_assert(*memory);
+    for (size_t o = 0; o < out; o++)
+        cr_assert(
+            matrix_write_row(type, *memory, out, in, o, numbers + o * in));
+    free(numbers);
+    return matrix_at(type, *memory, out, in);
 }
 
-// Around blocks of 4 rows and vectors of 16 numbers.
+// One shape, against double precision with the numbers that the matrix keeps; y
+// holds NaN before.
+static void check_shape(uint64_t seed, MatrixType type, size_t rows, size_t in,
+                        size_t out, bool has_bias) {
+    Random random = random_from_seed(seed);
+    void *memory;
+    Matrix W = random_matrix(&random, type, out, in, &memory);
+    float *x = random_magnitudes(&random, rows * in, 1);
+    float *bias = has_bias ? random_magnitudes(&random, out, 1) : NULL;
+    float *x_before = copy_floats(x, rows * in), *y = new_floats(rows * out);
+    float *kept = new_floats(out * in), *kept_after = new_floats(out * in);
+    double *wanted = new_doubles(rows * out), *scale = new_doubles(rows * out);
+
+    matrix_columns(kept, W, 0, in);
+    linear(y, x, W, bias, rows);
+    linear_in_double(wanted, scale, x, kept, bias, rows, in, out);
+    Label what = label("seed %llu, %s, %s: %zu rows, %zu in, %zu out, bias %d",
+                       (unsigned long long)seed, matmul_library,
+                       matrix_type_name(type), rows, in, out, has_bias);
+    compare_scaled(what.text, y, wanted, scale, rows * out, bound);
+    matrix_columns(kept_after, W, 0, in);
+    compare_bits("x", x, x_before, rows * in);
+    compare_bits("W", kept_after, kept, out * in);
+    free(x), free(memory), free(bias), free(x_before), free(kept);
+    free(kept_after), free(y), free(wanted), free(scale);
+}
+
+static void check_types(uint64_t seed, size_t rows, size_t in, size_t out,
+                        bool has_bias) {
+    check_shape(seed, MATRIX_F32, rows, in, out, has_bias);
+    check_shape(seed, MATRIX_BF16, rows, in, out, has_bias);
+    check_shape(seed, MATRIX_INT8, rows, in, out, has_bias);
+}
+
+// Around the few rows that are taken one by one, and blocks of 8 rows and 32
+// numbers.
 Test(linear, shapes_around_the_blocks) {
-    static const size_t rows[] = {0, 1, 2, 3, 4, 5, 8, 9};
-    static const size_t sizes[] = {1, 3, 15, 16, 17, 33};
-    for (size_t r = 0; r < 8; r++)
+    static const size_t rows[] = {0, 1, 2, 4, 5, 7, 8, 9, 17};
+    static const size_t sizes[] = {1, 3, 31, 32, 33, 65};
+    for (size_t r = 0; r < 9; r++)
         for (size_t i = 0; i < 6; i++)
             for (size_t o = 0; o < 6; o++)
-                check_shape(r, rows[r], sizes[i], sizes[o], (i + o) % 2);
+                check_types(r, rows[r], sizes[i], sizes[o], (i + o) % 2);
 }
 
 Test(linear, any_shape) {
@@ -71,24 +97,28 @@ Test(linear, any_shape) {
         Random random = random_from_seed(~seed);
         size_t rows = random_count(&random, 0, 20);
         size_t in = random_count(&random, 1, 300);
-        check_shape(seed, rows, in, random_count(&random, 1, 70), seed % 2);
+        check_types(seed, rows, in, random_count(&random, 1, 70), seed % 2);
     }
 }
 
-// Large enough that the threads share it.
-Test(linear, a_large_one) {
-    check_shape(1, 65, 257, 131, true);
-    check_shape(2, 1, 1025, 513, false);
-    check_shape(3, 7, 3001, 5, true);
+// Large enough that threads share it, and that it makes several pieces: of 128
+// or 256 rows of x, of 64 or 128 rows of W, and of 256 columns of W.
+Test(linear, large_ones) {
+    check_types(1, 300, 257, 131, true);
+    check_types(2, 1, 1025, 513, false);
+    check_types(3, 7, 3001, 5, true);
+    check_types(4, 129, 513, 128, true);
+    check_types(5, 4, 100, 1000, true);
+    check_types(6, 257, 256, 129, false);
 }
 
 Test(linear, by_hand) {
     const float x[] = {1, 2, 3, 4, 5, 6}, W[] = {1, 0, -1, 2, 2, 2};
     const float bias[] = {10, 100};
     float y[4];
-    linear(y, x, W, NULL, 2, 3, 2);
+    linear(y, x, matrix_f32(W, 2, 3), NULL, 2);
     compare_bits("x W^T", y, (float[]){-2, 12, -2, 30}, 4);
-    linear(y, x, W, bias, 2, 3, 2);
+    linear(y, x, matrix_f32(W, 2, 3), bias, 2);
     compare_bits("x W^T + bias", y, (float[]){8, 112, 8, 130}, 4);
 }
 
@@ -98,9 +128,9 @@ Test(linear, nan_stays_in_its_row) {
     float *x = random_floats(&random, ROWS * IN, -1, 1);
     float *W = random_floats(&random, OUT * IN, -1, 1);
     float clean[ROWS * OUT], y[ROWS * OUT];
-    matmul(clean, x, W, ROWS, IN, OUT);
+    linear(clean, x, matrix_f32(W, OUT, IN), NULL, ROWS);
     x[AT * IN + 20] = NAN;
-    matmul(y, x, W, ROWS, IN, OUT);
+    linear(y, x, matrix_f32(W, OUT, IN), NULL, ROWS);
     for (size_t i = 0; i < ROWS * OUT; i++)
         if (i / OUT == AT)
             cr_assert(isnan(y[i]), "row %d: wanted NaN", AT);
@@ -112,56 +142,146 @@ Test(linear, nan_stays_in_its_row) {
 Test(linear, no_rows_write_nothing) {
     float y[] = {7, 7};
     const float W[] = {1, 2};
-    linear(y, NULL, W, NULL, 0, 1, 2);
-    linear(y, NULL, W, W, 0, 1, 2);
+    linear(y, NULL, matrix_f32(W, 2, 1), NULL, 0);
+    linear(y, NULL, matrix_f32(W, 2, 1), W, 0);
     compare_bits("y", y, (float[]){7, 7}, 2);
 }
 
-// A BLAS may round otherwise for one row than for many; the plain product
-// promises the same bits, whatever stands beside a row and whoever computes it.
-Test(linear, plain_c_gives_each_row_the_same_bits) {
-    if (strcmp(matmul_library, "plain C") != 0)
-        cr_skip_test("built with %s", matmul_library);
-    Random random = random_from_seed(5);
-    enum { ROWS = 11, IN = 301, OUT = 67 };
-    float *x = random_floats(&random, ROWS * IN, -1, 1);
-    float *W = random_floats(&random, OUT * IN, -1, 1);
-    float *whole = new_floats(ROWS * OUT), *part = new_floats(ROWS * OUT);
-    use_threads(1);
-    matmul(whole, x, W, ROWS, IN, OUT);
-    for (int threads = 1; threads <= 5; threads++)
-        for (size_t rows = 1; rows <= ROWS; rows++) {
-            size_t first = ROWS - rows;
-            use_threads(threads);
-            matmul(part, x + first * IN, W, rows, IN, OUT);
-            compare_bits(label("%zu rows, %d threads", rows, threads).text,
-                         part, whole + first * OUT, rows * OUT);
-        }
-    free(x), free(W), free(whole), free(part);
-}
-
 // Threads share pieces of the product whose sizes do not depend on how many
-// they are: rows of x, or for a single row the rows of W.
-static void check_threads(size_t rows, size_t in, size_t out) {
+// they are.
+static void check_threads(MatrixType type, size_t rows, size_t in, size_t out) {
     Random random = random_from_seed(6);
+    void *memory;
+    Matrix W = random_matrix(&random, type, out, in, &memory);
     float *x = random_floats(&random, rows * in, -1, 1);
-    float *W = random_floats(&random, out * in, -1, 1);
+    float *bias = random_floats(&random, out, -1, 1);
     float *y = new_floats(rows * out);
     use_threads(1);
-    matmul(y, x, W, rows, in, out);
+    linear(y, x, W, bias, rows);
     float *one = copy_floats(y, rows * out);
     for (int threads = 2; threads <= 5; threads++) {
         use_threads(threads);
-        matmul(y, x, W, rows, in, out);
-        compare_bits(label("%zu rows, %d threads", rows, threads).text, y, one,
-                     rows * out);
+        linear(y, x, W, bias, rows);
+        compare_bits(label("%s, %zu rows, %d threads", matrix_type_name(type),
+                           rows, threads)
+                         .text,
+                     y, one, rows * out);
     }
-    free(x), free(W), free(y), free(one);
+    free(memory), free(x), free(bias), free(y), free(one);
 }
 
 Test(linear, any_number_of_threads_gives_the_same_bits) {
     if (strcmp(matmul_library, "Accelerate") == 0)
         cr_skip_test("Accelerate has threads of its own");
-    check_threads(200, 131, 37);
-    check_threads(1, 257, 1025);
+    for (int type = MATRIX_F32; type <= MATRIX_INT8; type++) {
+        check_threads((MatrixType)type, 300, 131, 37);
+        check_threads((MatrixType)type, 300, 67, 300);
+        check_threads((MatrixType)type, 1, 257, 1025);
+        check_threads((MatrixType)type, 3, 257, 1025);
+    }
+}
+
+// --- The tile below ----------------------------------------------------------
+
+// Parts of larger matrices: what lies between the rows is NaN where it is read
+// from, and must stay as it was where it is written to.
+typedef struct {
+    size_t rows, inner, out, x_stride, W_stride, y_stride;
+    bool transpose_W;
+    float alpha, beta;
+} Tile;
+
+static Tile random_tile(uint64_t seed) {
+    Random random = random_from_seed(~seed);
+    Tile tile = {.rows = random_count(&random, 0, 40),
+                 .inner = random_count(&random, 1, 600),
+                 .out = random_count(&random, 1, 80),
+                 .transpose_W = seed % 2,
+                 .alpha = (float)random_uniform(&random, -2, 2),
+                 .beta = seed % 3 == 0   ? 0
+                         : seed % 3 == 1 ? 1
+                                         : -0.5f};
+    size_t width = tile.transpose_W ? tile.inner : tile.out;
+    tile.x_stride = tile.inner + random_count(&random, 0, 3);
+    tile.W_stride = width + random_count(&random, 0, 3);
+    tile.y_stride = tile.out + random_count(&random, 0, 3);
+    return tile;
+}
+
+// A matrix of random numbers with NaN between its rows.
+static float *random_part(Random *random, size_t rows, size_t columns,
+                          size_t stride) {
+    float *part = new_floats(rows * stride);
+    for (size_t i = 0; i < rows * stride; i++)
+        if (i % stride < columns)
+            part[i] = (float)random_uniform(random, -1, 1);
+    return part;
+}
+
+static void check_tile(uint64_t seed) {
+    Tile c = random_tile(seed);
+    Random random = random_from_seed(seed);
+    float *x = random_part(&random, c.rows, c.inner, c.x_stride);
+    float *W = c.transpose_W ? random_part(&random, c.out, c.inner, c.W_stride)
+                             : random_part(&random, c.inner, c.out, c.W_stride);
+    float *y = random_part(&random, c.rows, c.out, c.y_stride);
+    if (c.beta == 0)  // what is not read may be anything
+        for (size_t i = 0; i < c.rows * c.y_stride; i++)
+            y[i] = NAN;
+    float *before = copy_floats(y, c.rows * c.y_stride);
+    matmul_tile(c.transpose_W, c.rows, c.inner, c.out, c.alpha, x, c.x_stride,
+                W, c.W_stride, c.beta, y, c.y_stride);
+    for (size_t i = 0; i < c.rows * c.y_stride; i++) {
+        size_t t = i / c.y_stride, o = i % c.y_stride;
+        Label what = label("seed %llu, %s: row %zu, column %zu",
+                           (unsigned long long)seed, matmul_library, t, o);
+        if (o >= c.out) {
+            compare_bits(what.text, &y[i], &before[i], 1);
+            continue;
+        }
+        double sum = c.beta == 0 ? 0 : (double)c.beta * before[i];
+        double size = fabs(sum);
+        for (size_t k = 0; k < c.inner; k++) {
+            float w =
+                c.transpose_W ? W[o * c.W_stride + k] : W[k * c.W_stride + o];
+            double term = (double)c.alpha * x[t * c.x_stride + k] * w;
+            sum += term, size += fabs(term);
+        }
+        compare_scaled(what.text, &y[i], &sum, &size, 1, bound);
+    }
+    free(x), free(W), free(y), free(before);
+}
+
+Test(linear, a_tile_is_its_formula) {
+    for (uint64_t seed = 0; seed < 200; seed++)
+        check_tile(seed);
+}
+
+// No terms: what was there, times beta.
+Test(linear, a_tile_without_terms) {
+    float y[] = {NAN, NAN, 3, 4};
+    matmul_tile(true, 1, 0, 2, 1, y, 1, y, 1, 0, y, 2);
+    matmul_tile(true, 1, 0, 2, 1, y, 1, y, 1, 0.5f, y + 2, 2);
+    compare("y", y, (float[]){0, 0, 1.5f, 2}, 4, (Tolerance){0});
+}
+
+// A BLAS may round otherwise for one row than for many; the plain product
+// promises the same bits, whatever stands beside a row.
+Test(linear, plain_c_gives_each_row_the_same_bits) {
+    if (strcmp(matmul_library, "plain C") != 0)
+        cr_skip_test("built with %s", matmul_library);
+    Random random = random_from_seed(5);
+    enum { ROWS = 19, IN = 301, OUT = 67 };
+    float *x = random_floats(&random, ROWS * IN, -1, 1);
+    float *W = random_floats(&random, OUT * IN, -1, 1);
+    float *whole = new_floats(ROWS * OUT), *part = new_floats(ROWS * OUT);
+    matmul_tile(true, ROWS, IN, OUT, 1, x, IN, W, IN, 0, whole, OUT);
+    for (size_t rows = 1; rows <= ROWS; rows++) {
+        size_t first = ROWS - rows;
+        matmul_tile(true, rows, IN, OUT, 1, x + first * IN, IN, W, IN, 0, part,
+                    OUT);
+        compare_bits(label("%zu rows", rows).text, part, whole + first * OUT,
+                     rows * OUT);
+    }
+    free(x), free(W), free(whole), free(part);
 }

@@ -172,7 +172,7 @@ static void check_passage(const Model *model, size_t chunk,
 Test(loss, of_the_passage_is_the_official_figure) {
     Model model;
     Error err;
-    check_ok(model_load(&model, NULL, &err), &err);
+    check_ok(model_load(&model, NULL, MATRIX_F32, &err), &err);
     double wanted = official_nats();
     cr_assert(wanted > 1.17 && wanted < 1.18);
     check_passage(&model, 256, toy_backend("cpu"), wanted);

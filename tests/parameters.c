@@ -121,7 +121,20 @@ static void check_list(const Config *config) {
     }
     cr_assert_eq(sum, parameter_total(config));
     cr_assert_eq(sum, total(config));
+    cr_assert_eq(parameter_bytes(config, MATRIX_F32), 4 * sum);
     free(list);
+}
+
+// The small model: by hand, 279552 numbers in matrices of 3096 rows, and 18144
+// others.
+Test(parameters, bytes_of_each_type) {
+    Config config = config_default();
+    config.d_model = 96;
+    config.n_layer = 4;
+    config.vocab_size = 256;
+    cr_assert_eq(parameter_bytes(&config, MATRIX_BF16), 2 * 279552 + 4 * 18144);
+    cr_assert_eq(parameter_bytes(&config, MATRIX_INT8),
+                 279552 + 4 * 3096 + 4 * 18144);
 }
 
 Test(parameters, list_and_total_agree) {

@@ -37,10 +37,10 @@ Test(tokenizer, text_has_any_length) {
 Test(tokenizer, fits_the_default_model) {
     Model model;
     Error err;
-    check_ok(model_load(&model, NULL, &err), &err);
+    check_ok(model_load(&model, NULL, MATRIX_F32, &err), &err);
     check_ok(tokenizer_check(&model, &err), &err);
     model_free(&model);
-    check_ok(model_load(&model, kjv_directory, &err), &err);
+    check_ok(model_load(&model, kjv_directory, MATRIX_F32, &err), &err);
     check_ok(tokenizer_check(&model, &err), &err);
     model_free(&model);
 }
@@ -89,7 +89,7 @@ Test(tokenizer, fits_no_model_with_a_tokenizer_of_its_own) {
     check_ok(model_save(&model, scratch("model"), &err), &err);
     model_free(&model);
     scratch_text("model/tokenizer.json", "{}");
-    check_ok(model_load(&model, scratch("model"), &err), &err);
+    check_ok(model_load(&model, scratch("model"), MATRIX_F32, &err), &err);
     check_refused("tokenizer", tokenizer_check(&model, &err), &err, model.name,
                   "found a tokenizer.json");
     model_free(&model);

@@ -457,6 +457,15 @@ Test(weave, fills_a_part_of_an_output_in) {
         "the-sum = 6.25\n```\n<!-- /output -->\n");
 }
 
+// The benchmarks' caption leads to their appendix.
+Test(weave, fills_an_output_of_the_benchmarks_in) {
+    scratch_text("runs/bench.txt", "== race: Who wins\nthe hare\n");
+    check_woven("<!-- output: bench race -->\n<!-- /output -->\n",
+                "<!-- output: bench race -->\n"
+                "[`minimamba bench`](../../docs/benchmarks.md): Who wins\n\n"
+                "```text\nthe hare\n```\n<!-- /output -->\n");
+}
+
 // The page with an output in it, one part of it replaced.
 static char *changed_output(const char *section, const char *find,
                             const char *by) {

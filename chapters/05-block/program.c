@@ -1,5 +1,6 @@
 // Chapter 5: the Mamba block, step by step, and what each part of it is for.
 #include <math.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -102,6 +103,12 @@ static float *random_weight(float **room, size_t n, double limit,
     return weight;
 }
 
+// A matrix (out, in) of such numbers.
+static Matrix random_matrix(float **room, size_t out, size_t in, double limit,
+                            Random *random) {
+    return matrix_f32(random_weight(room, out * in, limit, random), out, in);
+}
+
 // n numbers from *room, all the same.
 static float *constant_weight(float **room, size_t n, float number) {
     float *weight = *room;
@@ -138,17 +145,19 @@ static BlockWeights random_weights(const BlockShape *shape, float **room,
     double inner = 1 / sqrt((double)shape->d_inner);
     double rank = 1 / sqrt((double)shape->dt_rank);
     double conv = 1 / sqrt((double)shape->d_conv);
+    size_t d_model = shape->d_model, d_inner = shape->d_inner;
+    size_t R = shape->dt_rank, N = shape->d_state;
     BlockWeights w = {0};
     w.norm_weight = constant_weight(room, n.norm, 1);
-    w.in_proj_weight = random_weight(room, n.in_proj, model, random);
+    w.in_proj_weight = random_matrix(room, 2 * d_inner, d_model, model, random);
     w.conv1d_weight = random_weight(room, n.conv1d, conv, random);
     w.conv1d_bias = random_weight(room, n.conv1d_bias, conv, random);
-    w.x_proj_weight = random_weight(room, n.x_proj, inner, random);
-    w.dt_proj_weight = random_weight(room, n.dt_proj, rank, random);
+    w.x_proj_weight = random_matrix(room, R + 2 * N, d_inner, inner, random);
+    w.dt_proj_weight = random_matrix(room, d_inner, R, rank, random);
     w.dt_proj_bias = first_deltas(room, n.dt_proj_bias, random);
     w.A = first_A(room, shape->d_inner, shape->d_state);
     w.D = constant_weight(room, n.D, 1);
-    w.out_proj_weight = random_weight(room, n.out_proj, inner, random);
+    w.out_proj_weight = random_matrix(room, d_model, d_inner, inner, random);
     return w;
 }
 
@@ -239,11 +248,11 @@ static void linear_by_hand(void) {
     print_row("W, row 1", W + 3, 3);
     print_row("bias", bias, 2);
     for (size_t t = 0; t < 2; t++) {
-        linear(y, x, W, NULL, 2, 3, 2);
+        linear(y, x, matrix_f32(W, 2, 3), NULL, 2);
         printf("\n");
         print_row(t == 0 ? "token 0" : "token 1", x + 3 * t, 3);
         print_row("x W^T", y + 2 * t, 2);
-        linear(y, x, W, bias, 2, 3, 2);
+        linear(y, x, matrix_f32(W, 2, 3), bias, 2);
         print_row("and bias", y + 2 * t, 2);
     }
 }
@@ -686,10 +695,11 @@ static void compose_steps(Example *e) {
     size_t R = e->shape.dt_rank, N = e->shape.d_state;
 
     // dt, B, C = x_proj(x);  Delta = softplus(dt_proj(dt))
-    linear(act->dt, act->x, w->x_proj_weight, NULL, L, I, R);
-    linear(act->B, act->x, w->x_proj_weight + R * I, NULL, L, I, N);
-    linear(act->C, act->x, w->x_proj_weight + (R + N) * I, NULL, L, I, N);
-    linear(act->delta, act->dt, w->dt_proj_weight, w->dt_proj_bias, L, R, I);
+    Matrix W = w->x_proj_weight;
+    linear(act->dt, act->x, matrix_rows(W, 0, R), NULL, L);
+    linear(act->B, act->x, matrix_rows(W, R, N), NULL, L);
+    linear(act->C, act->x, matrix_rows(W, R + N, N), NULL, L);
+    linear(act->delta, act->dt, w->dt_proj_weight, w->dt_proj_bias, L);
     for (size_t i = 0; i < L * I; i++)
         act->delta[i] = softplus(act->delta[i]);
 }
@@ -703,9 +713,9 @@ static void compose_selection(Example *e, bool convolution) {
 
     // x, z = in_proj(RMSNorm(r))
     rmsnorm(act->u, e->r, w->norm_weight, L, M, e->shape.norm_eps);
-    linear(act->x_raw, act->u, w->in_proj_weight, bias, L, M, I);
-    linear(act->z, act->u, w->in_proj_weight + I * M, bias ? bias + I : NULL, L,
-           M, I);
+    Matrix W = w->in_proj_weight;
+    linear(act->x_raw, act->u, matrix_rows(W, 0, I), bias, L);
+    linear(act->z, act->u, matrix_rows(W, I, I), bias ? bias + I : NULL, L);
 
     // x = SiLU(conv1d(x))
     if (convolution)
@@ -742,7 +752,7 @@ static void compose_scan(Example *e, bool D, Gate gate) {
             act->y[i] *= act->z[i];
 
     // r = r + out_proj(y)
-    linear(act->out, act->y, w->out_proj_weight, NULL, L, I, M);
+    linear(act->out, act->y, w->out_proj_weight, NULL, L);
     for (size_t i = 0; i < L * M; i++)
         e->r[i] += act->out[i];
 }
@@ -1023,6 +1033,7 @@ static size_t matrix_rank(double *rows, size_t n_rows, size_t columns) {
 // before its bias and softplus. False where there is no memory.
 static bool delta_rank(Example *e, size_t *rank, Error *err) {
     size_t L = e->length, I = e->shape.d_inner, R = e->shape.dt_rank;
+    const float *W = e->weights.dt_proj_weight.numbers;
     double *steps = allocate(L * I, sizeof *steps, "the steps", err);
     if (!steps)
         return false;
@@ -1031,9 +1042,7 @@ static bool delta_rank(Example *e, size_t *rank, Error *err) {
     for (size_t t = 0; t < L; t++)
         for (size_t d = 0; d < I; d++)
             for (size_t k = 0; k < R; k++)
-                steps[t * I + d] +=
-                    (double)e->weights.dt_proj_weight[d * R + k] *
-                    e->act.dt[t * R + k];
+                steps[t * I + d] += (double)W[d * R + k] * e->act.dt[t * R + k];
     *rank = matrix_rank(steps, L, I);
     release(steps);
     return true;
@@ -1205,6 +1214,12 @@ static void three_loops(float *restrict y, const float *x, const float *W,
         }
 }
 
+// The same as the block computes it.
+static void by_linear(float *restrict y, const float *x, const float *W,
+                      size_t rows, size_t in, size_t out) {
+    linear(y, x, matrix_f32(W, out, in), NULL, rows);
+}
+
 typedef void Product(float *restrict y, const float *x, const float *W,
                      size_t rows, size_t in, size_t out);
 
@@ -1237,11 +1252,11 @@ static bool matrix_product(const Settings *settings, Error *err) {
     printf("Multiplications in a nanosecond, %d numbers in and %d out, the "
            "fastest of\na few runs. The library is %s.\n\n"
            "  %8s%14s%14s\n",
-           IN, OUT, matmul_library, "tokens", "three loops", "matmul()");
+           IN, OUT, matmul_library, "tokens", "three loops", "linear()");
     double loops = 0, library = 0;
     for (size_t rows = 1; rows <= MOST_ROWS; rows *= 8) {
         loops = rate(three_loops, y, x, W, rows, IN, OUT);
-        library = rate(matmul, same, x, W, rows, IN, OUT);
+        library = rate(by_linear, same, x, W, rows, IN, OUT);
         printf("  %8zu%14.2g%14.2g\n", rows, loops, library);
     }
     printf("\n");
@@ -1250,6 +1265,141 @@ static bool matrix_product(const Settings *settings, Error *err) {
         check_below("Largest difference",
                     largest_difference(y, same, MOST_ROWS * OUT), 1e-3, err);
     release(numbers);
+    return ok;
+}
+
+// --- Weights in fewer bits ---------------------------------------------------
+
+static const MatrixType types[] = {MATRIX_F32, MATRIX_BF16, MATRIX_INT8};
+enum { N_TYPES = 3 };
+
+static void row_by_hand(void) {
+    enum { N = 4 };
+    const float row[N] = {1.27f, -0.5f, 0.024f, 0.3f};
+    uint16_t halves[N];
+    float memory[1 + N], bf16[N], int8[N];
+    matrix_write_row(MATRIX_BF16, halves, 1, N, 0, row);
+    matrix_columns(bf16, matrix_at(MATRIX_BF16, halves, 1, N), 0, N);
+    matrix_write_row(MATRIX_INT8, memory, 1, N, 0, row);
+    Matrix W = matrix_at(MATRIX_INT8, memory, 1, N);
+    matrix_columns(int8, W, 0, N);
+
+    section("row-by-hand", "A row of weights in 16 bits and in 8");
+    printf("  %8s   | %11s%11s   | %6s%9s%11s\n", "float32", "bf16", "error",
+           "int8", "is", "error");
+    for (size_t i = 0; i < N; i++)
+        printf("  %8g   | %11.8g%11.1e   | %6d%9.4g%11.1e\n", row[i], bf16[i],
+               bf16[i] - row[i], ((const int8_t *)W.numbers)[i], int8[i],
+               int8[i] - row[i]);
+    printf("\n");
+    value("int8-scale", W.scales[0], 3);
+}
+
+// A matrix of this type in memory of its own; the result is to be released.
+static void *keep(Matrix *W, MatrixType type, const float *numbers, size_t out,
+                  size_t in, Error *err) {
+    void *memory = allocate(matrix_bytes(type, out, in), 1, "a matrix", err);
+    if (!memory)
+        return NULL;
+    for (size_t o = 0; o < out; o++)
+        matrix_write_row(type, memory, out, in, o, numbers + o * in);
+    *W = matrix_at(type, memory, out, in);
+    return memory;
+}
+
+// Root mean square of a - b, as a part of that of b.
+static double relative_error(const float *a, const float *b, size_t n) {
+    double squares = 0;
+    for (size_t i = 0; i < n; i++)
+        squares += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
+    return sqrt(squares / (double)n) / root_mean_square(b, n);
+}
+
+static bool errors_of_fewer_bits(const Settings *settings, Error *err) {
+    enum { OUT = 256, IN = 768, N = OUT * IN };
+    Random random = random_from_seed(settings->seed);
+    float *room = allocate(2 * N + IN + 2 * OUT, sizeof *room, "W, x, y", err);
+    if (!room)
+        return false;
+    float *numbers = room, *back = numbers + N, *x = back + N;
+    float *exact = x + IN, *y = exact + OUT;
+    for (size_t i = 0; i < N; i++)
+        numbers[i] = (float)random_normal(&random, 0, 1);
+    for (size_t i = 0; i < IN; i++)
+        x[i] = (float)random_normal(&random, 0, 1);
+    matrix_times(exact, matrix_f32(numbers, OUT, IN), x);
+
+    section("errors-of-fewer-bits", "What fewer bits cost");
+    printf("Normally distributed weights, %d numbers in and %d out.\n\n"
+           "  %6s%18s%20s%16s\n",
+           IN, OUT, "type", "bits for each", "error of weights",
+           "error of W x");
+    bool ok = true;
+    for (size_t i = 0; ok && i < N_TYPES; i++) {
+        Matrix W;
+        void *memory = keep(&W, types[i], numbers, OUT, IN, err);
+        ok = memory != NULL;
+        if (!ok)
+            break;
+        matrix_columns(back, W, 0, IN);
+        matrix_times(y, W, x);
+        double bits = 8.0 * (double)matrix_bytes(types[i], OUT, IN) / N;
+        printf("  %6s%18.3g%18.2g %%%14.2g %%\n", matrix_type_name(types[i]),
+               bits, 100 * relative_error(back, numbers, N),
+               100 * relative_error(y, exact, OUT));
+        release(memory);
+    }
+    release(room);
+    return ok;
+}
+
+// Seconds for y = W x, in the fastest of a few runs.
+static double shortest_times(float *y, Matrix W, const float *x) {
+    enum { RUNS = 7 };
+    double shortest = INFINITY;
+    for (int run = 0; run < RUNS; run++) {
+        double begun = seconds_now();
+        linear(y, x, W, NULL, 1);
+        shortest = fmin(shortest, seconds_now() - begun);
+    }
+    return shortest;
+}
+
+static bool rates_of_fewer_bits(const Settings *settings, Error *err) {
+    enum { OUT = 40000, IN = 1024 };  // larger than most caches even as int8
+    Random random = random_from_seed(settings->seed);
+    float *room =
+        allocate((OUT + 1) * IN + OUT, sizeof *room, "a large matrix", err);
+    if (!room)
+        return false;
+    float *numbers = room, *x = numbers + OUT * IN, *y = x + IN;
+    for (size_t i = 0; i < (OUT + 1) * IN; i++)
+        numbers[i] = (float)random_uniform(&random, -1, 1);
+
+    section_measured("rates-of-fewer-bits", "One token, and all weights");
+    printf("%d numbers in and %d out, the fastest of a few runs.\n\n"
+           "  %6s%12s%16s%14s%18s\n",
+           IN, OUT, "type", "megabytes", "milliseconds", "GB a second",
+           "against float32");
+    double seconds[N_TYPES] = {0};
+    bool ok = true;
+    for (size_t i = 0; ok && i < N_TYPES; i++) {
+        Matrix W;
+        void *memory = keep(&W, types[i], numbers, OUT, IN, err);
+        ok = memory != NULL;
+        if (!ok)
+            break;
+        seconds[i] = shortest_times(y, W, x);
+        double bytes = (double)matrix_bytes(types[i], OUT, IN);
+        printf("  %6s%12.0f%16.2g%14.2g%18.2g\n", matrix_type_name(types[i]),
+               bytes / 1e6, 1e3 * seconds[i], bytes / seconds[i] / 1e9,
+               seconds[0] / seconds[i]);
+        release(memory);
+    }
+    printf("\n");
+    value("bf16-over-f32", seconds[0] / seconds[1], 2);
+    value("int8-over-f32", seconds[0] / seconds[2], 2);
+    release(room);
     return ok;
 }
 
@@ -1309,7 +1459,10 @@ int main(int argc, char **argv) {
     if (ok) {
         mistake_bias();
         mistake_floor();
-        ok = matrix_product(&settings, &err);
+        row_by_hand();
+        ok = matrix_product(&settings, &err) &&
+             errors_of_fewer_bits(&settings, &err) &&
+             rates_of_fewer_bits(&settings, &err);
     }
     return report_end("chapter5", ok, &err);
 }

@@ -443,9 +443,10 @@ static bool residual_size(Session *session, const int32_t *tokens,
     model_embed(model, session->r, tokens, rows);
     for (size_t layer = 0; ok && layer < n_layer; layer++) {
         BlockWeights weights = model->layers[layer];
+        const float *out_proj = weights.out_proj_weight.numbers;
         for (size_t i = 0; i < count; i++)
-            scaled[i] = factor * weights.out_proj_weight[i];
-        weights.out_proj_weight = scaled;
+            scaled[i] = factor * out_proj[i];
+        weights.out_proj_weight.numbers = scaled;
         ok = block_forward(&model->shape, &weights, session->r,
                            session->layers[layer], 1, rows, session->backend,
                            &session->activations, err);
@@ -698,7 +699,7 @@ static size_t different_bits(const Model *one, const Model *other) {
 // What was saved is loaded and compared.
 static bool load_back(const Model *model, const char *directory, Error *err) {
     Model back;
-    if (!model_load(&back, directory, err))
+    if (!model_load(&back, directory, MATRIX_F32, err))
         return false;
     size_t different = different_bits(model, &back);
     printf("\nLoaded back, it has a vocabulary of %zu in %zu rows again.\n"
@@ -1626,7 +1627,7 @@ static bool print_stored(const Given *given, TensorType type,
                          Error *err) {
     Model back;
     if (!save_as(&given->trained, type, directory, halves, err) ||
-        !model_load(&back, directory, err))
+        !model_load(&back, directory, MATRIX_F32, err))
         return false;
     size_t changed = different_bits(&given->trained, &back);
     bool ok = evaluate(given, &back, nats, err);
@@ -1697,6 +1698,34 @@ static bool sixteen_bits(const Given *given, Error *err) {
     }
     release(nats);
     release(halves);
+    return ok;
+}
+
+// --- Weights kept in fewer bits ---------------------------------------------
+
+// The trained model, its matrices kept as each type, reads the text.
+static bool fewer_bits(const Given *given, Error *err) {
+    static const MatrixType types[] = {MATRIX_F32, MATRIX_BF16, MATRIX_INT8};
+    double *nats = allocate(given->count, sizeof *nats, "the nats", err);
+    section("fewer-bits", "Kept in memory in fewer bits");
+    printf("The trained model reads the same text.\n\n"
+           "  --weights   bytes of weights   of float32's   bits per byte\n");
+    bool ok = nats != NULL;
+    for (size_t i = 0; ok && i < sizeof types / sizeof *types; i++) {
+        Model model;
+        ok = model_load(&model, given->settings->model, types[i], err);
+        if (!ok)
+            break;
+        size_t bytes = parameter_bytes(&model.config, types[i]);
+        size_t all = parameter_bytes(&model.config, MATRIX_F32);
+        ok = evaluate(given, &model, nats, err);
+        if (ok)
+            printf("  %-9s %18s %12.1f %% %15.3f\n", matrix_type_name(types[i]),
+                   grouped(bytes).text, 100 * (double)bytes / (double)all,
+                   mean_bits(nats, 1, given->count));
+        model_free(&model);
+    }
+    release(nats);
     return ok;
 }
 
@@ -1958,7 +1987,7 @@ static bool gather(Given *given, Error *err) {
     const Settings *settings = given->settings;
     given->backend = scan_backend("cpu", err);
     return given->backend && read_text(given, err) &&
-           model_load(&given->trained, settings->model, err) &&
+           model_load(&given->trained, settings->model, MATRIX_F32, err) &&
            tokenizer_check(&given->trained, err) &&
            evaluate(given, &given->trained, given->nats, err) &&
            model_initialize(&given->fresh, &settings->config, settings->seed,
@@ -1990,7 +2019,7 @@ static bool show_trained_model(const Given *given, Error *err) {
         return false;
     along_the_text(given);
     return context(given, err) && far(given, err) && taken_away(given, err) &&
-           sixteen_bits(given, err);
+           sixteen_bits(given, err) && fewer_bits(given, err);
 }
 
 int main(int argc, char **argv) {

@@ -1510,11 +1510,12 @@ static void attention_step(Attention *a, size_t tokens, const Model *model,
         const float *W = a->weights + layer * 4 * d * d;
         float *keys = a->keys + layer * a->capacity * d;
         float *values = a->values + layer * a->capacity * d;
-        linear(a->q, a->x, W, NULL, 1, d, d);
-        linear(keys + (tokens - 1) * d, a->x, W + d * d, NULL, 1, d, d);
-        linear(values + (tokens - 1) * d, a->x, W + 2 * d * d, NULL, 1, d, d);
+        float *key = keys + (tokens - 1) * d, *value = values + (key - keys);
+        linear(a->q, a->x, matrix_f32(W, d, d), NULL, 1);
+        linear(key, a->x, matrix_f32(W + d * d, d, d), NULL, 1);
+        linear(value, a->x, matrix_f32(W + 2 * d * d, d, d), NULL, 1);
 
-        linear(a->scores, a->q, keys, NULL, 1, d, tokens);
+        linear(a->scores, a->q, matrix_f32(keys, tokens, d), NULL, 1);
         for (size_t i = 0; i < tokens; i++)
             a->scores[i] *= scale;
         soften(a->scores, tokens);
@@ -1522,7 +1523,7 @@ static void attention_step(Attention *a, size_t tokens, const Model *model,
         for (size_t i = 0; i < tokens; i++)
             for (size_t j = 0; j < d; j++)
                 a->q[j] += a->scores[i] * values[i * d + j];
-        linear(a->out, a->q, W + 3 * d * d, NULL, 1, d, d);
+        linear(a->out, a->q, matrix_f32(W + 3 * d * d, d, d), NULL, 1);
         for (size_t j = 0; j < d; j++)
             a->x[j] += a->out[j];
     }
@@ -1725,7 +1726,7 @@ static bool gather(Given *given, Error *err) {
     const Settings *settings = given->settings;
     given->backend = scan_backend("cpu", err);
     if (!given->backend || !read_text(given, err) ||
-        !model_load(&given->model, settings->model, err))
+        !model_load(&given->model, settings->model, MATRIX_F32, err))
         return false;
     given->V = config_padded_vocab_size(&given->model.config);
     given->n_prompt = strlen(settings->prompt);

@@ -47,16 +47,17 @@ static Block new_block(const BlockShape *s, uint64_t seed) {
         b.owned[i] =
             random_floats(&random, counts[i], scale * low[i], scale * high[i]);
     }
-    b.weights = (BlockWeights){.norm_weight = b.owned[0],
-                               .in_proj_weight = b.owned[1],
-                               .conv1d_weight = b.owned[2],
-                               .conv1d_bias = b.owned[3],
-                               .x_proj_weight = b.owned[4],
-                               .dt_proj_weight = b.owned[5],
-                               .dt_proj_bias = b.owned[6],
-                               .A = b.owned[7],
-                               .D = b.owned[8],
-                               .out_proj_weight = b.owned[9]};
+    b.weights =
+        (BlockWeights){.norm_weight = b.owned[0],
+                       .in_proj_weight = matrix_f32(b.owned[1], 2 * I, M),
+                       .conv1d_weight = b.owned[2],
+                       .conv1d_bias = b.owned[3],
+                       .x_proj_weight = matrix_f32(b.owned[4], R + 2 * N, I),
+                       .dt_proj_weight = matrix_f32(b.owned[5], I, R),
+                       .dt_proj_bias = b.owned[6],
+                       .A = b.owned[7],
+                       .D = b.owned[8],
+                       .out_proj_weight = matrix_f32(b.owned[9], M, I)};
     return b;
 }
 

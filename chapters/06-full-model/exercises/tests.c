@@ -85,9 +85,11 @@ static double nats_of_embeddings(const Model *model, const int32_t *tokens,
                                  size_t length) {
     size_t D = model->config.d_model, sum_of = length - 1;
     size_t V = config_padded_vocab_size(&model->config);
+    const float *embedding = model->embedding.numbers;
+    const float *lm_head = model->lm_head.numbers;
     double nats = 0;
     for (size_t t = 0; t < sum_of; t++) {
-        const float *e = model->embedding + (size_t)tokens[t] * D;
+        const float *e = embedding + (size_t)tokens[t] * D;
         double squares = 0, total = 0, wanted = 0;
         for (size_t d = 0; d < D; d++)
             squares += (double)e[d] * e[d];
@@ -95,8 +97,7 @@ static double nats_of_embeddings(const Model *model, const int32_t *tokens,
         for (size_t v = 0; v < V; v++) {
             double logit = 0;
             for (size_t d = 0; d < D; d++)
-                logit +=
-                    model->lm_head[v * D + d] * (e[d] / rms) * model->norm_f[d];
+                logit += lm_head[v * D + d] * (e[d] / rms) * model->norm_f[d];
             total += exp(logit);
             if (v == (size_t)tokens[t + 1])
                 wanted = logit;
@@ -153,7 +154,7 @@ Test(exercise6, each_block_of_the_default_model_helps) {
     Model model;
     Error err;
     size_t size;
-    check_ok(model_load(&model, NULL, &err), &err);
+    check_ok(model_load(&model, NULL, MATRIX_F32, &err), &err);
     char *text = read_bytes("chapters/06-full-model/passage.txt", &size);
     cr_assert(size >= LENGTH);
     int32_t tokens[LENGTH];

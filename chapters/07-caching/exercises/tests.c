@@ -199,7 +199,7 @@ Test(exercise, a_text_is_the_same_in_fewer_rounds) {
     Model model;
     Session alone, session, spare;
     Error err;
-    check_ok(model_load(&model, NULL, &err), &err);
+    check_ok(model_load(&model, NULL, MATRIX_F32, &err), &err);
     toy_session(&alone, &model, 1, 64);
     toy_session(&session, &model, 1, 64);
     toy_session(&spare, &model, 1, 1);
