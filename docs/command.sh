@@ -48,6 +48,10 @@ show logits-corner 'minimamba logits --text "And God" | cut -f 98-100'
 show eval 'minimamba eval --text chapters/06-full-model/passage.txt'
 show eval-pipe 'printf "And God said" | minimamba eval --text -'
 show info 'minimamba info'
+show info-int8 'minimamba info --weights int8 | grep -E "^weights|_bytes"'
+text=chapters/06-full-model/passage.txt
+show eval-weights \
+    'for w in f32 bf16 int8; do minimamba eval -w $w --text $text | tail -n 1; done'
 
 show init-help 'minimamba init --help'
 minimamba init --out small --d-model 32 --n-layer 2 --vocab-size 256
@@ -59,6 +63,8 @@ show header \
 minimamba scan tests/golden/scan_odd.safetensors out.safetensors
 show scan-out 'tail -c +9 out.safetensors | head -c 184 | fold -w 76; echo'
 show backends 'minimamba backends'
+show bench-help 'minimamba bench --help'
+show bench-list 'minimamba bench --list | expand -t 12'
 
 # What goes wrong, and how it is said.
 statuses statuses 'minimamba info' 'minimamba info --model nowhere' \
@@ -73,6 +79,7 @@ show cut-off 'minimamba info --model small'
 sed 's/"state_size"/"sate_size"/' small/config.json >small/other
 mv small/other small/config.json
 show misspelt 'minimamba info --model small'
+show no-weights 'minimamba info --weights int4'
 show no-token 'minimamba logits --tokens "1 256"'
 show no-backend 'minimamba eval --text README.md --backend cuda'
 show over-a-model 'minimamba init --out small'

@@ -26,7 +26,7 @@ list_pages() {
     for folder in chapters/[0-9]*; do
         page "$(basename "$folder")" chapter "$folder/README.md"
     done
-    for name in notation ground-floor files command-line; do
+    for name in notation ground-floor files command-line benchmarks; do
         page $name appendix docs/$name.md
     done
     page answers answers chapters/[0-9]*/exercises/answers.md

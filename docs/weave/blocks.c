@@ -68,6 +68,11 @@ static void add_caption(Text *text, Weaver *weaver, const Page *page,
                         const Run *run, const Section *section) {
     unsigned chapter;
     glob_t found;
+    if (strcmp(run->name, "bench") == 0) {
+        text_printf(text, "[`minimamba bench`](%sdocs/benchmarks.md): %s\n",
+                    way_to_root(weaver, page), section->title);
+        return;
+    }
     if (sscanf(run->name, "chapter%u", &chapter) != 1) {
         text_printf(text, "`%s`\n", section->title);
         return;
