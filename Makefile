@@ -465,7 +465,7 @@ run-tests: $(foreach k,$(TESTS),$(BUILD)/tests/chapter$(k)) $(solutions)
 
 # --- What CI asks for --------------------------------------------------------
 # Each check stands for itself; `make check` sets up what they need, runs all.
-CHECKS := format floors book exercises plots floats builds sanitizers valgrind \
+CHECKS := format floors book exercises floats builds sanitizers valgrind \
           races arm64 mutants
 .PHONY: check run-checks mutants $(foreach c,$(CHECKS),check-$(c))
 
@@ -496,10 +496,6 @@ check-book: $(BUILD)/weaver $(runs)
 # A stub that passed its tests would teach nothing.
 check-exercises: $(stubs)
 	@sh tests/check/exercises.sh $^
-
-# Every benchmark runs, and every figure can be drawn; times do not matter here.
-check-plots: $(BUILD)/minimamba
-	@sh docs/plots.sh $(BUILD) --quick
 
 # The exponentials of every float, against double precision.
 check-floats:

@@ -22,8 +22,7 @@ ScanSpan scan_strip(const Scan *scan, size_t b, size_t s);
 // What a strip of channels is computed from, laid out for vectors: in every row
 // lane j belongs to channel d_begin + j. Lanes without a channel are 0.
 typedef struct {
-    float
-        *A;  // (N, SCAN_STRIP): A log2(e), so that exp(Delta A) is 2^(Delta A)
+    float *A;  // (N, SCAN_STRIP), times log2(e): exp(Delta A) is 2^(Delta A)
     float *h;  // (N, SCAN_STRIP)
 } ScanStrip;
 

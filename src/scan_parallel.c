@@ -194,6 +194,8 @@ static bool correct_tile(const Scan *scan, ScanSpan span, ScanStrip strip,
     return any;
 }
 
+// Tile by tile, until nothing is left: how long that takes depends on the
+// chunk's numbers, and so each thread takes the next chunk when it has time.
 static void correct(const Scan *scan, const Chunk *chunk) {
     ScanSpan span = chunk->span;
     float total[SCAN_STRIP] = {0};
@@ -219,7 +221,6 @@ bool scan_parallel(const Scan *scan, void *workspace, Error *err) {
     for (size_t i = 0; i < all; i += chunks)
         carry(scan, rooms, i);
 
-        // How long a chunk takes depends on its numbers.
 #pragma omp parallel for schedule(dynamic) if (scan_is_large(scan))
     for (size_t i = 0; i < all; i++) {
         Chunk chunk = chunk_at(scan, rooms, i);
