@@ -532,6 +532,7 @@ help:
 	@echo '                 MINE=my/scan_cpu.c: its tests on your own file'
 	@echo 'make plots       run the benchmarks and draw them, in $(BUILD)/plots/'
 	@echo '                 (ten minutes; QUICK=1: one)'
+	@echo 'make measured    the same, kept as what chapter 8 shows'
 	@echo 'make book        the site and the EPUB, in $(BUILD)/book/'
 	@echo 'make pdf         the PDF'
 	@echo 'make weave       fill listings, outputs and values in (MEASURE=1:'

@@ -19,4 +19,5 @@ plot for [k = 2:4] file using 1:(1e-3 * column(k)) with linespoints \
        ls int(word("3 1 4", k - 1)), \
      for [k = 2:4] "" every ::(S_records - 1) \
        using 1:(1e-3 * column(k)):(last(word("4 16 64", k - 1))) \
-       with labels left offset 1,0 tc ls int(word("3 1 4", k - 1))
+       with labels left offset 1,real(word("-0.5 0.3 0", k - 1)) \
+       tc ls int(word("3 1 4", k - 1))
