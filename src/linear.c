@@ -40,7 +40,7 @@ static void multiply(float *y, size_t y_stride, const float *x, Matrix W,
         return;
     }
     float tile[ROWS * COLUMNS];
-    for (size_t i = 0; i < W.in; i += COLUMNS) {
+    for (size_t i = 0; i == 0 || i < W.in; i += COLUMNS) {
         size_t columns = least(COLUMNS, W.in - i);
         matrix_columns(tile, W, i, columns);
         matmul_tile(true, rows, columns, W.out, 1, x + i, W.in, tile, columns,

@@ -1,5 +1,6 @@
 #include "scan_parallel.h"
 
+#include <float.h>
 #include <string.h>
 
 #include "exponential.h"
@@ -67,6 +68,12 @@ static float *sequence_states(const Scan *scan, const Chunk *chunk) {
 
 // --- The first pass ---------------------------------------------------------
 
+// A sum of steps that is larger than any float is taken for the largest: times
+// an A of 0 it is 0 still. NaN stays NaN.
+static inline float finite_sum(float sum) {
+    return sum > FLT_MAX ? FLT_MAX : sum;
+}
+
 // Sums of Delta in each lane, from the span's first step to each of them.
 // `total` is the sum before, and becomes the sum after.
 static void sum_delta(const Scan *scan, ScanSpan span,
@@ -79,11 +86,11 @@ static void sum_delta(const Scan *scan, ScanSpan span,
         const float *delta = scan->delta + row * scan->d_inner + span.d_begin;
         for (size_t j = 0; j < SCAN_STRIP; j++) {
             own[j] += j < width ? delta[j] : 0;
-            sums[s][j] = total[j] + own[j];
+            sums[s][j] = finite_sum(total[j] + own[j]);
         }
     }
     for (size_t j = 0; j < SCAN_STRIP; j++)
-        total[j] += own[j];
+        total[j] = finite_sum(total[j] + own[j]);
 }
 
 // The steps of the span from t on that fit one tile.

@@ -10,6 +10,7 @@
 // from. That state's share, faded as time goes, is added to the chunk's
 // results, until nothing is left of it. The chunks depend on the length alone,
 // so any number of threads gives the same bits.
+// Of an infinite state, what scan_cpu() leaves infinite may become NaN here.
 bool scan_parallel(const Scan *scan, void *workspace, Error *err);
 size_t scan_parallel_workspace(const Scan *scan);
 

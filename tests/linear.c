@@ -147,6 +147,22 @@ Test(linear, no_rows_write_nothing) {
     compare_bits("y", y, (float[]){7, 7}, 2);
 }
 
+// A sum of no terms is 0, for as many rows as there are.
+Test(linear, of_nothing_is_the_bias) {
+    enum { ROWS = 9, OUT = 3 };
+    const float bias[OUT] = {1, 2, 3}, scales[OUT] = {1, 1, 1};
+    for (int type = MATRIX_F32; type <= MATRIX_INT8; type++) {
+        float y[ROWS * OUT];
+        for (size_t i = 0; i < ROWS * OUT; i++)
+            y[i] = NAN;
+        linear(y, scales, matrix_at((MatrixType)type, scales, OUT, 0), bias,
+               ROWS);
+        for (size_t i = 0; i < ROWS * OUT; i++)
+            compare_number(matrix_type_name((MatrixType)type), i, y[i],
+                           bias[i % OUT], 0);
+    }
+}
+
 // Threads share pieces of the product whose sizes do not depend on how many
 // they are.
 static void check_threads(MatrixType type, size_t rows, size_t in, size_t out) {

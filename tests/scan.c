@@ -505,6 +505,26 @@ Test(scan, a_first_state_without_inputs) {
     each_backend(check_shares);
 }
 
+// Steps whose sum is larger than any float, of states that never fade: A is -0,
+// or hardly more. Nothing comes in, and the first state stays.
+static void check_endless_steps(const ScanBackend *backend) {
+    enum { L = 2100, D = 17, N = 2 };
+    Case c = mild_case(5, 1, L, D, N);
+    for (size_t i = 0; i < L * D; i++)
+        c.u[i] = 0, c.delta[i] = 1e36f;
+    for (size_t i = 0; i < D * N; i++)
+        c.A[i] = i % N ? -0.0f : -1e-44f, c.h[i] = (float)(i + 1);
+    Result result = run(backend, &c);
+    for (size_t i = 0; i < D * N; i++)
+        compare_number(backend->name, i, result.h[i], (double)i + 1,
+                       1e-3 * (double)(i + 1));
+    free_result(&result), free_case(&c);
+}
+
+Test(scan, steps_whose_sum_no_float_holds) {
+    each_backend(check_endless_steps);
+}
+
 // --- Closed forms ------------------------------------------------------------
 
 // One channel, one state: with Delta = ln 2 and A = -1 a step halves the state,
