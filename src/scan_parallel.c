@@ -68,10 +68,11 @@ static float *sequence_states(const Scan *scan, const Chunk *chunk) {
 
 // --- The first pass ---------------------------------------------------------
 
-// A sum of steps that is larger than any float is taken for the largest: times
-// an A of 0 it is 0 still. NaN stays NaN.
-static inline float finite_sum(float sum) {
-    return sum > FLT_MAX ? FLT_MAX : sum;
+// A sum of steps, at most half of the largest float: a tile's own steps can be
+// added without becoming infinite, and times an A of 0 it is 0 still. NaN stays
+// NaN.
+static inline float bounded_sum(float sum) {
+    return sum > FLT_MAX / 2 ? FLT_MAX / 2 : sum;
 }
 
 // Sums of Delta in each lane, from the span's first step to each of them.
@@ -86,11 +87,11 @@ static void sum_delta(const Scan *scan, ScanSpan span,
         const float *delta = scan->delta + row * scan->d_inner + span.d_begin;
         for (size_t j = 0; j < SCAN_STRIP; j++) {
             own[j] += j < width ? delta[j] : 0;
-            sums[s][j] = finite_sum(total[j] + own[j]);
+            sums[s][j] = total[j] + own[j];
         }
     }
     for (size_t j = 0; j < SCAN_STRIP; j++)
-        total[j] = finite_sum(total[j] + own[j]);
+        total[j] = bounded_sum(total[j] + own[j]);
 }
 
 // The steps of the span from t on that fit one tile.
